@@ -11,7 +11,7 @@ PROSE := README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md docs examples packag
 COVERED_PERCENT := 94
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test quick coverage check format openapi bench smoke generated-clients drill soak lock hooks dist release postgres test-postgres clean
+.PHONY: help setup run demo test quick coverage check format openapi bench smoke generated-clients drill wide soak lock hooks dist release postgres test-postgres clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,15 +46,15 @@ run: $(VENV)/runnable  ## the service with a demo wallet, until Ctrl-C; installs
 demo: $(VENV)/runnable  ## a month of simulated agent traffic through the real rail
 	$(BIN)/credit-wallet demo
 
-test: setup  ## the whole suite: 15 to 20 minutes on two cores
+test: setup  ## every test, with the cases and examples that show its rule: some 10 minutes on two cores
 	$(BIN)/python -m pytest -n auto --dist worksteal
 
 quick: setup  ## the suite without what is marked slow
 	$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow"
 
-coverage: setup  ## the whole suite, and what it covers: all of rules/ and domain/, and a floor for the rest
+coverage: setup  ## make wide, and what it covers: all of rules/ and domain/, and a floor for the rest
 	rm -f .coverage .coverage.*
-	$(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report=
+	WIDE=1 $(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report=
 	$(BIN)/coverage report --fail-under=$(COVERED_PERCENT)
 	$(BIN)/coverage report --include='*/credit_wallet/rules/*,*/credit_wallet/domain/*' --fail-under=100
 
@@ -87,10 +87,12 @@ generated-clients: setup  ## clients that generators write from the OpenAPI docu
 drill: setup  ## what one tenant at its worst does to another's charges, in each way, with 500,000 entries; a table
 	$(BIN)/python tests/support/neighbours.py
 
+wide: setup  ## every test with all cases and examples, on every database that it names: half an hour on two cores
+	WIDE=1 $(BIN)/python -m pytest -n auto --dist worksteal
+
 soak: setup  ## 200 kills on each database, 100,000 steps and more against each model
 	$(BIN)/python tests/support/crash.py --kills 200
 	$(BIN)/python tests/support/crash.py --kills 200 --database postgres
-	EVERY_DATABASE=1 $(BIN)/python -m pytest -n auto --dist worksteal -k partitioned tests/stores/test_backfill.py tests/rules/test_changed_budgets.py tests/ledger/test_fork.py tests/ledger/test_time.py
 	MODEL_EXAMPLES=3500 $(BIN)/python -m pytest tests/rules/test_model.py
 	RULES_EXAMPLES=20000 $(BIN)/python -m pytest tests/rules/test_exact_rules.py
 	BUDGETS_EXAMPLES=4000 $(BIN)/python -m pytest tests/rules/test_budget_model.py

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 from clock import Clock
-from databases import Databases, PostgresDatabases, SqliteFiles
+from databases import Databases, PostgresDatabases, SqliteFiles, chosen
 from hypothesis import settings
+from width import WIDE
 
 from credit_wallet import CreditWallet
 from credit_wallet.runtime import deadlines
@@ -60,6 +61,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     mark = metafunc.definition.get_closest_marker("databases")
     if mark is not None and "databases" in metafunc.fixturenames:
         metafunc.parametrize("databases", mark.args, indirect=True)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not WIDE:
+        items[:], left = chosen(items)
+        config.hook.pytest_deselected(items=left)
 
 
 @pytest.fixture(scope="session")

@@ -35,9 +35,16 @@ DOCUMENT = document()
 SENT_BY_STRIPE = {("POST", "/webhooks/stripe")}
 
 ONCE = Retries(attempts=1)
-NO_CALLS = {"close", "aclose", "with_token"}
+NO_CALLS = {"close", "aclose", "with_token", "on"}
+ON = "on(1)."
+"""What a method that an operator calls on behalf of a wallet's owner begins with."""
 SAMPLES: dict[Any, Any] = {int: 1, str: "x", str | None: None, bool: True, Mapping[str, str]: {"x": "y"}}
-NAMED_SAMPLES: dict[str, Any] = {"amount_yen": 1, "charges": [(1, 1, "k")], "notification_targets": []}
+NAMED_SAMPLES: dict[str, Any] = {
+    "reason": "other",
+    "amount_yen": 1,
+    "charges": [(1, 1, "k")],
+    "notification_targets": [],
+}
 HEADERS = {"Idempotency-Key": "idempotency_key", "X-Payer-Token": "payer_token"}
 """The arguments for headers."""
 
@@ -60,12 +67,14 @@ def operation_of(request: httpx.Request) -> str:
 
 
 def methods_of(kind: type[Any], noun: str = "") -> Iterator[tuple[str, Callable[..., Any]]]:
-    """The methods of a client by their names, such as ``charge`` and ``keys.create``."""
+    """The methods of a client by their names, such as ``charge``, ``keys.create`` and ``on(1).keys.create``."""
+    if "on" in vars(kind):
+        yield from methods_of(get_type_hints(kind.on)["return"], ON)
     for name, member in inspect.getmembers(kind):
         if name.startswith("_") or name in NO_CALLS:
             continue
         if isinstance(member, property):
-            yield from methods_of(get_type_hints(member.fget)["return"], f"{name}.")
+            yield from methods_of(get_type_hints(member.fget)["return"], f"{noun}{name}.")
         else:
             yield f"{noun}{name}", member
 
@@ -90,7 +99,8 @@ def operations_of(kind: type[Any]) -> dict[str, str]:
 
     async def ask(name: str, given: dict[str, Any]) -> None:
         with suppress(WalletError):
-            result = attrgetter(name)(client)(**given)
+            on, where = (client.on(1), name.removeprefix(ON)) if name.startswith(ON) else (client, name)
+            result = attrgetter(where)(on)(**given)
             if inspect.isawaitable(result):
                 await result
 
@@ -138,6 +148,7 @@ def test_a_method_takes_everything_that_its_operation_takes(operation_id: str) -
     methods = dict(methods_of(WalletClient))
     names = [name for name, called in CALLED[WalletClient].items() if called == operation_id]
     taken = {argument for name in names for argument in inspect.signature(methods[name]).parameters}
+    taken |= {"wallet_id"} if any(name.startswith(ON) for name in names) else set()
     assert arguments_of(operation_id) - taken == set()
 
 
@@ -167,7 +178,9 @@ def test_the_blocking_client_is_written_from_the_one_for_asyncio() -> None:
 
 
 def test_the_how_to_names_every_method() -> None:
-    assert [name for name in CALLED[WalletClient] if f"`{name}(" not in HOW_TO] == []
+    named = {name: name.removeprefix(ON) for name in CALLED[WalletClient]}
+    assert [name for name, written in named.items() if f"`{written}(" not in HOW_TO] == []
+    assert "`client.on(wallet_id)`" in HOW_TO
 
 
 def test_calls_of_the_operator_and_about_targets_work(wallets: CreditWallet) -> None:

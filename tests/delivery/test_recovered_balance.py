@@ -15,6 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from msgspec import json
 from plain_sql import PlainSql
 from snapshots import new_snapshot
+from width import examples
 
 from credit_wallet import CreditWallet
 from credit_wallet.domain.commands import Charge, Command, Configure, Hold, Release, Topup
@@ -258,4 +259,4 @@ class AnyOrder(RuleBasedStateMachine):
 
 
 TestAnyOrder = AnyOrder.TestCase
-TestAnyOrder.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestAnyOrder.settings = settings(max_examples=examples(150), stateful_step_count=40, deadline=None)

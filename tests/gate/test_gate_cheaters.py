@@ -7,7 +7,6 @@ and holds out; the workers die.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -23,6 +22,7 @@ from databases import Databases, on_both_databases
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+from width import examples
 
 from credit_wallet import WalletError
 
@@ -306,7 +306,7 @@ def markets(databases: Databases) -> Iterator[Markets]:
 
 
 EXAMPLES = {"sqlite": 30, "postgres": 15}
-"""Unless ``CHEATERS_EXAMPLES`` says how many for each."""
+"""In a wide run, unless ``CHEATERS_EXAMPLES`` says how many for each."""
 
 
 @on_both_databases
@@ -315,7 +315,7 @@ def test_whatever_buyers_do_what_was_served_is_paid_once(databases: Databases, m
     run_state_machine_as_test(
         partial(CheatersMachine, markets, where, {}),  # type: ignore[arg-type]  # "a class or a function", it says
         settings=settings(
-            max_examples=int(os.environ.get("CHEATERS_EXAMPLES", EXAMPLES[databases.kind])),
+            max_examples=examples(EXAMPLES[databases.kind], "CHEATERS_EXAMPLES"),
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=list(HealthCheck),

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import httpx2
@@ -28,9 +29,33 @@ from credit_wallet.middleware import CreditGate
 CREDIT_YEN = 1_000
 
 
+class Servers:
+    """Servers of SDK 1.x on one ledger, one of each mode, begun when it is asked for: that takes a second."""
+
+    def __init__(self, url: str, begun: ExitStack) -> None:
+        self.url = url
+        self._begun = begun
+        self._addresses: dict[str, str] = {}
+
+    def __call__(self, mode: str) -> str:
+        """The address of the server of a mode."""
+        if mode not in self._addresses:
+            self._addresses[mode] = self._begun.enter_context(serving(self.url, mode))
+        return self._addresses[mode]
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    with ExitStack() as begun:
+        yield Servers(f"sqlite:///{tmp_path_factory.mktemp('mcp1') / 'wallet.db'}", begun)
+
+
 @pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'mcp1.db'}"
+def ledger(servers: Servers) -> Iterator[CreditWallet]:
+    """The ledger of the servers; each test has wallets of its own in it."""
+    with CreditWallet.open(servers.url) as wallets:
+        yield wallets
+        assert wallets.verify() == []
 
 
 def funded_in(wallets: CreditWallet) -> CreatedWallet:
@@ -44,67 +69,55 @@ def spent(wallets: CreditWallet, wallet: CreatedWallet) -> int:
 
 
 @pytest.mark.parametrize("mode", ["sessions", "stateless", "json", "sse"])
-def test_calls_are_paid_by_the_token_of_their_own_request(url: str, mode: str) -> None:
-    with CreditWallet.open(url) as wallets:
-        first, second = funded_in(wallets), funded_in(wallets)
-        empty = wallets.create()
-    with serving(url, mode) as address:
-        results = calling(
-            address,
-            mode,
-            first.owner_token,
-            [
-                *("tuna", "tuna", "crash", "refuses:no", "metered:four"),
-                *(f"{second.owner_token}!", "tuna"),
-                *(f"{empty.owner_token}!", "tuna"),
-                *("nonsense!", "tuna"),
-            ],
-        )
+def test_calls_are_paid_by_the_token_of_their_own_request(ledger: CreditWallet, servers: Servers, mode: str) -> None:
+    first, second = funded_in(ledger), funded_in(ledger)
+    empty = ledger.create()
+    results = calling(
+        servers(mode),
+        mode,
+        first.owner_token,
+        [
+            *("tuna", "tuna", "crash", "refuses:no", "metered:four"),
+            *(f"{second.owner_token}!", "tuna"),
+            *(f"{empty.owner_token}!", "tuna"),
+            *("nonsense!", "tuna"),
+        ],
+    )
     assert [failed for failed, _ in results] == [False, False, True, True, False, False, True, True]
     assert [text for _, text in results[:2]] == ["TUNA", "TUNA"]
     assert "insufficient_funds" in results[6][1]
     assert "unauthorized" in results[7][1]
-    with CreditWallet.open(url) as wallets:
-        assert (spent(wallets, first), spent(wallets, second)) == (24, 10)
-        assert wallets.show(first.wallet_id).held_yen == 0
-        assert wallets.verify() == []
+    assert (spent(ledger, first), spent(ledger, second)) == (24, 10)
+    assert ledger.show(first.wallet_id).held_yen == 0
 
 
 @pytest.mark.parametrize("mode", ["sessions", "json", "sse"])
-def test_tools_report_costs_and_are_listed_with_prices(url: str, mode: str) -> None:
+def test_tools_report_costs_and_are_listed_with_prices(ledger: CreditWallet, servers: Servers, mode: str) -> None:
     """A session in which another token lists is told that one's prices, not those of whoever opened it."""
     price = '[[price]]\nitem = "tokens"\nunit_price_yen = "0.2"\nper = 1000\n'
-    with CreditWallet.open(url) as wallets:
-        first, second = funded_in(wallets), funded_in(wallets)
-        wallets.prices.apply(price + price.replace("0.2", "0.1") + f"wallet_id = {first.wallet_id}\n")
+    first, second = funded_in(ledger), funded_in(ledger)
+    ledger.prices.apply(price + price.replace("0.2", "0.1") + f"wallet_id = {first.wallet_id}\n")
     queries = ["list:by.item", "by.item:1234", f"{second.owner_token}!", "list:by.item", "by.item:-1"]
-    with serving(url, mode) as address:
-        own, paid, everybodys, bad = calling(address, mode, first.owner_token, queries)
+    own, paid, everybodys, bad = calling(servers(mode), mode, first.owner_token, queries)
     description, meta = json.loads(own[1])
     assert description == "Say what it cost.\n\nPrice: up to ¥5 a call: tokens at ¥0.1 per 1,000."
     assert meta["credit-wallet/price"]["items"][0]["unit_price"] == "0.1"
     assert "tokens at ¥0.2 per 1,000" in json.loads(everybodys[1])[0]
     assert (paid, bad[0]) == ((False, "1234"), True)
-    with CreditWallet.open(url) as wallets:
-        [charged, _] = wallets.history(first.wallet_id)
-        assert (charged.item, charged.quantity or 0, str(charged.amount)) == ("tokens", 1_234, "-0.1234")
-        assert charged.facts == {"tool": "by.item"}
-        assert spent(wallets, second) == 0
-        assert wallets.verify() == []
+    [charged, _] = ledger.history(first.wallet_id)
+    assert (charged.item, charged.quantity or 0, str(charged.amount)) == ("tokens", 1_234, "-0.1234")
+    assert charged.facts == {"tool": "by.item"}
+    assert spent(ledger, second) == 0
 
 
-def test_a_tool_that_nobody_can_pay_for_says_what_to_do(url: str) -> None:
-    with CreditWallet.open(url) as wallets:
-        wallet = funded_in(wallets)
-    with serving(url, "ungated") as address:
-        [(failed, text)] = calling(address, "ungated", wallet.owner_token, ["tuna"])
+def test_a_tool_that_nobody_can_pay_for_says_what_to_do(ledger: CreditWallet, servers: Servers) -> None:
+    [(failed, text)] = calling(servers("ungated"), "ungated", funded_in(ledger).owner_token, ["tuna"])
     assert failed
     assert "wrap the application in CreditGate" in text
 
 
-def test_the_newer_client_pays_the_older_server(url: str) -> None:
-    with CreditWallet.open(url) as wallets:
-        wallet = funded_in(wallets)
+def test_the_newer_client_pays_the_older_server(ledger: CreditWallet, servers: Servers) -> None:
+    wallet = funded_in(ledger)
 
     async def use(address: str) -> list[str]:
         headers = credentials(wallet.owner_token, "a")
@@ -114,10 +127,8 @@ def test_the_newer_client_pays_the_older_server(url: str) -> None:
         ):
             return [text_of(await client.call_tool("search", {"q": q})) for q in ("tuna", "tuna", "salmon")]
 
-    with serving(url, "sessions") as address:
-        assert asyncio.run(use(address)) == ["TUNA", "TUNA", "SALMON"]
-    with CreditWallet.open(url) as wallets:
-        assert spent(wallets, wallet) == 20, "the retry with its key is free"
+    assert asyncio.run(use(servers("sessions"))) == ["TUNA", "TUNA", "SALMON"]
+    assert spent(ledger, wallet) == 20, "the retry with its key is free"
 
 
 @pytest.mark.parametrize("stateless", [True, False])

@@ -18,6 +18,7 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from served import Served
 from service import credentials
+from width import WIDE
 
 from credit_wallet import CreditWallet
 from credit_wallet.domain.views import CreatedWallet
@@ -26,7 +27,7 @@ from credit_wallet.wire.asgi import Receive, Scope, Send
 pytestmark = pytest.mark.slow
 
 CALLERS = 64
-CALLS_EACH = 6
+CALLS_EACH = 6 if WIDE else 3
 TIMEOUT_SECONDS = 60.0
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 

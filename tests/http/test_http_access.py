@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from hashlib import sha256
+from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import pytest
 from clock import Clock
+from litestar import get
 from service import OPERATOR_KEY, Api, new_app
 from stand_in import StandIn
 
 from credit_wallet import CreditWallet
+from credit_wallet.domain.permissions import PERMISSIONS, Permission
 from credit_wallet.domain.tokens import new_token
-from credit_wallet.http.app import documented
+from credit_wallet.http.app import ROUTES, declared, documented
+from credit_wallet.http.openapi.callers import tables
+from credit_wallet.http.routing import NEEDS
 from credit_wallet.notices.targets import TargetSettings
 from credit_wallet.wire import failure_limit
+from credit_wallet.wire.mirrored import mirrored
 
-Who: TypeAlias = Literal["anybody", "known", "wallet", "looker", "owner", "operator", "seller", "mover", "watcher"]
-"""``known``: whoever has a good token; ``wallet``: owner or agent key; ``looker``: those and sellers; ``seller``: the
-operator and sellers; ``mover``: those, owner and agent key; ``watcher``: anybody without a token or with a good one."""
+Who: TypeAlias = Permission | Literal["anybody", "watcher"]
+"""The permission that a call needs; ``watcher``: anybody without a token or with a good one."""
 
 BOUGHT: dict[str, object] = {"wallet_id": 1, "purchase_key": "bought", "attempt": "a"}
 OWN_KEY = "host's own"
@@ -50,6 +55,7 @@ BODIES: dict[str, dict[str, object]] = {
     "POST /operator/wallets": {},
     "POST /operator/wallets/{wallet_id}/enabled": {"enabled": True},
     "POST /operator/wallets/{wallet_id}/price-group": {"price_group": None},
+    "POST /operator/wallets/{wallet_id}/metadata": {"metadata": {"plan": "pro"}},
     "POST /credit/topup": {"amount_yen": 100},
     "POST /operator/topups/{topup_id}/pay-back": {"amount_yen": 1},
     "POST /webhooks/stripe": {},
@@ -58,6 +64,13 @@ BODIES: dict[str, dict[str, object]] = {
     "POST /operator/wallets/{wallet_id}/token/rotate": {"overlap_seconds": 60},
     "POST /operator/wallets/{wallet_id}/secrets": {"sha256": "a" * 64},
     "POST /operator/grants": {"wallet_id": 1, "amount_yen": 5},
+    "POST /operator/wallets/{wallet_id}/adjust": {"amount_yen": 1, "reason": "goodwill", "note": "late"},
+    "POST /operator/wallets/{wallet_id}/take-back": {
+        "txn_id": 1,
+        "amount_yen": 1,
+        "reason": "mistyped_topup",
+        "note": "x",
+    },
     "POST /operator/sellers": {},
     "POST /operator/sellers/{seller_id}/rotate": {},
     "POST /credit/notification-targets/{target_id}/confirm": {"code": "K7QM-3XRA"},
@@ -69,80 +82,122 @@ ACCESS: dict[str, Who] = {
     "GET /healthz": "anybody",
     "GET /readyz": "anybody",
     "GET /metrics": "watcher",
-    "GET /credit/wallet": "wallet",
-    "PATCH /credit/wallet": "owner",
-    "GET /credit/transactions": "wallet",
-    "GET /credit/transactions/{txn_id}": "looker",
-    "GET /credit/holds/{hold_id}": "looker",
-    "GET /credit/lots": "wallet",
-    "GET /credit/lots/expired": "wallet",
-    "GET /credit/usage": "wallet",
-    "GET /credit/prices": "known",
-    "GET /credit/alerts": "wallet",
-    "GET /credit/statement": "wallet",
-    "GET /credit/forecast": "wallet",
-    "GET /credit/keys": "owner",
-    "POST /credit/keys": "owner",
-    "GET /credit/keys/{key_id}": "owner",
-    "PATCH /credit/keys/{key_id}": "owner",
-    "DELETE /credit/keys/{key_id}": "owner",
-    "POST /credit/keys/{key_id}/rotate": "owner",
-    "GET /credit/budgets": "owner",
-    "POST /credit/budgets": "owner",
-    "GET /credit/budgets/changes": "owner",
-    "GET /credit/budgets/{budget_id}": "owner",
-    "PATCH /credit/budgets/{budget_id}": "owner",
-    "DELETE /credit/budgets/{budget_id}": "owner",
-    "GET /credit/budgets/{budget_id}/values": "owner",
-    "POST /credit/notification-targets/{target_id}/confirm": "owner",
-    "POST /credit/notification-targets/{target_id}/ask-again": "owner",
-    "POST /credit/charge": "mover",
-    "POST /credit/hold": "mover",
-    "POST /credit/capture": "mover",
-    "POST /credit/release": "mover",
-    "POST /credit/extend": "mover",
-    "POST /credit/refund": "seller",
-    "POST /credit/purchase": "seller",
-    "POST /credit/purchase/serve": "seller",
-    "POST /credit/purchase/renew": "seller",
-    "POST /credit/purchase/undo": "seller",
-    "POST /credit/charge/batch": "operator",
-    "POST /operator/topup": "operator",
-    "POST /credit/transfers": "owner",
-    "GET /credit/transfers": "owner",
-    "GET /credit/transfers/{transfer_id}": "owner",
-    "POST /operator/transfers": "operator",
-    "POST /operator/wallets": "operator",
-    "GET /operator/wallets": "operator",
-    "GET /operator/seal": "operator",
-    "GET /operator/wallets/{wallet_id}": "operator",
-    "POST /operator/wallets/{wallet_id}/enabled": "operator",
-    "POST /operator/wallets/{wallet_id}/price-group": "operator",
-    "POST /credit/topup": "owner",
-    "GET /credit/topups": "owner",
-    "GET /credit/topups/{topup_id}": "owner",
-    "DELETE /credit/topups/{topup_id}": "owner",
-    "POST /operator/topups/{topup_id}/pay-back": "operator",
+    "GET /credit/wallet": "read",
+    "PATCH /credit/wallet": "manage",
+    "GET /credit/transactions": "read",
+    "GET /credit/transactions/{txn_id}": "look_up",
+    "GET /credit/holds/{hold_id}": "look_up",
+    "GET /credit/lots": "read",
+    "GET /credit/lots/expired": "read",
+    "GET /credit/usage": "read",
+    "GET /credit/prices": "identify",
+    "GET /credit/alerts": "read",
+    "GET /credit/statement": "read",
+    "GET /credit/forecast": "read",
+    "GET /credit/keys": "manage",
+    "POST /credit/keys": "manage",
+    "GET /credit/keys/{key_id}": "manage",
+    "PATCH /credit/keys/{key_id}": "manage",
+    "DELETE /credit/keys/{key_id}": "manage",
+    "POST /credit/keys/{key_id}/rotate": "manage",
+    "GET /credit/budgets": "manage",
+    "POST /credit/budgets": "manage",
+    "GET /credit/budgets/changes": "manage",
+    "GET /credit/budgets/{budget_id}": "manage",
+    "PATCH /credit/budgets/{budget_id}": "manage",
+    "DELETE /credit/budgets/{budget_id}": "manage",
+    "GET /credit/budgets/{budget_id}/values": "manage",
+    "POST /credit/notification-targets/{target_id}/confirm": "manage",
+    "POST /credit/notification-targets/{target_id}/ask-again": "manage",
+    "POST /credit/charge": "spend",
+    "POST /credit/hold": "spend",
+    "POST /credit/capture": "spend",
+    "POST /credit/release": "spend",
+    "POST /credit/extend": "spend",
+    "POST /credit/refund": "refund",
+    "POST /credit/purchase": "sell",
+    "POST /credit/purchase/serve": "sell",
+    "POST /credit/purchase/renew": "sell",
+    "POST /credit/purchase/undo": "sell",
+    "POST /credit/charge/batch": "sell_to_many",
+    "POST /operator/topup": "finance",
+    "POST /credit/transfers": "own",
+    "GET /credit/transfers": "manage",
+    "GET /credit/transfers/{transfer_id}": "manage",
+    "POST /operator/transfers": "finance",
+    "POST /operator/wallets": "support",
+    "GET /operator/wallets": "view",
+    "GET /operator/seal": "view",
+    "POST /operator/wallets/{wallet_id}/enabled": "support",
+    "POST /operator/wallets/{wallet_id}/metadata": "support",
+    "POST /operator/wallets/{wallet_id}/price-group": "administer",
+    "POST /credit/topup": "manage",
+    "GET /credit/topups": "manage",
+    "GET /credit/topups/{topup_id}": "manage",
+    "DELETE /credit/topups/{topup_id}": "manage",
+    "POST /operator/topups/{topup_id}/pay-back": "finance",
     "POST /webhooks/stripe": "anybody",
-    "GET /operator/notification-targets": "operator",
-    "PUT /operator/notification-targets": "operator",
-    "GET /credit/whoami": "known",
-    "POST /credit/token/rotate": "owner",
-    "POST /operator/wallets/{wallet_id}/token/rotate": "operator",
-    "GET /operator/wallets/{wallet_id}/secrets": "operator",
-    "POST /operator/wallets/{wallet_id}/secrets": "operator",
-    "DELETE /operator/secrets/{sha256}": "operator",
-    "GET /credit/topups/consents": "owner",
-    "GET /operator/wallets/{wallet_id}/topups/consents": "operator",
-    "POST /operator/grants": "operator",
-    "GET /operator/grants": "operator",
-    "GET /operator/grants/{grant_id}/occurrences": "operator",
-    "DELETE /operator/grants/{grant_id}": "operator",
-    "POST /operator/sellers": "operator",
-    "GET /operator/sellers": "operator",
-    "DELETE /operator/sellers/{seller_id}": "operator",
-    "POST /operator/sellers/{seller_id}/rotate": "operator",
+    "GET /operator/notification-targets": "view",
+    "PUT /operator/notification-targets": "administer",
+    "GET /credit/whoami": "identify",
+    "POST /credit/token/rotate": "own",
+    "POST /operator/wallets/{wallet_id}/token/rotate": "support",
+    "GET /operator/wallets/{wallet_id}/secrets": "support",
+    "POST /operator/wallets/{wallet_id}/secrets": "support",
+    "DELETE /operator/secrets/{sha256}": "support",
+    "GET /credit/topups/consents": "manage",
+    "POST /operator/grants": "finance",
+    "POST /operator/wallets/{wallet_id}/adjust": "finance",
+    "POST /operator/wallets/{wallet_id}/take-back": "finance",
+    "GET /operator/grants": "view",
+    "GET /operator/grants/{grant_id}/occurrences": "view",
+    "DELETE /operator/grants/{grant_id}": "finance",
+    "POST /operator/sellers": "administer",
+    "GET /operator/sellers": "view",
+    "DELETE /operator/sellers/{seller_id}": "administer",
+    "POST /operator/sellers/{seller_id}/rotate": "administer",
+    "GET /credit/deliveries": "manage",
+    "GET /operator/wallets/{wallet_id}": "view",
+    "PATCH /operator/wallets/{wallet_id}": "support",
+    "GET /operator/wallets/{wallet_id}/transactions": "view",
+    "GET /operator/wallets/{wallet_id}/transactions/{txn_id}": "view",
+    "GET /operator/wallets/{wallet_id}/holds/{hold_id}": "view",
+    "GET /operator/wallets/{wallet_id}/lots": "view",
+    "GET /operator/wallets/{wallet_id}/lots/expired": "view",
+    "GET /operator/wallets/{wallet_id}/alerts": "view",
+    "GET /operator/wallets/{wallet_id}/statement": "view",
+    "GET /operator/wallets/{wallet_id}/forecast": "view",
+    "GET /operator/wallets/{wallet_id}/usage": "view",
+    "GET /operator/wallets/{wallet_id}/prices": "view",
+    "GET /operator/wallets/{wallet_id}/budgets": "view",
+    "POST /operator/wallets/{wallet_id}/budgets": "support",
+    "GET /operator/wallets/{wallet_id}/budgets/changes": "view",
+    "GET /operator/wallets/{wallet_id}/budgets/{budget_id}": "view",
+    "PATCH /operator/wallets/{wallet_id}/budgets/{budget_id}": "support",
+    "DELETE /operator/wallets/{wallet_id}/budgets/{budget_id}": "support",
+    "GET /operator/wallets/{wallet_id}/budgets/{budget_id}/values": "view",
+    "GET /operator/wallets/{wallet_id}/keys": "view",
+    "POST /operator/wallets/{wallet_id}/keys": "support",
+    "GET /operator/wallets/{wallet_id}/keys/{key_id}": "view",
+    "PATCH /operator/wallets/{wallet_id}/keys/{key_id}": "support",
+    "DELETE /operator/wallets/{wallet_id}/keys/{key_id}": "support",
+    "POST /operator/wallets/{wallet_id}/keys/{key_id}/rotate": "support",
+    "POST /operator/wallets/{wallet_id}/topup": "support",
+    "GET /operator/wallets/{wallet_id}/topups": "view",
+    "GET /operator/wallets/{wallet_id}/topups/{topup_id}": "support",
+    "DELETE /operator/wallets/{wallet_id}/topups/{topup_id}": "support",
+    "GET /operator/wallets/{wallet_id}/topups/consents": "view",
+    "GET /operator/wallets/{wallet_id}/transfers": "view",
+    "GET /operator/wallets/{wallet_id}/transfers/{transfer_id}": "view",
+    "GET /operator/wallets/{wallet_id}/deliveries": "view",
+    "POST /operator/wallets/{wallet_id}/notification-targets/{target_id}/confirm": "support",
+    "POST /operator/wallets/{wallet_id}/notification-targets/{target_id}/ask-again": "support",
 }
+
+for own, sent in [*BODIES.items()]:
+    method, path = own.split()
+    if (twin := f"{method} {mirrored(path, '{wallet_id}')}") in ACCESS:
+        BODIES.setdefault(twin, sent)
 
 SOMEBODY_ELSES = {
     "GET /credit/keys/{key_id}": 404,
@@ -182,20 +237,28 @@ NOT_PAID = {"GET /credit/transactions/{txn_id}": 404}
 """What an agent key gets where a call names what the owner paid."""
 
 WALLETS = {"agent", "owner", "other owner", "host's own key"}
-ALLOWED: dict[Who, set[str]] = {
-    "anybody": {*WALLETS, "operator", "seller"},
-    "known": {*WALLETS, "operator", "seller"},
-    "watcher": {*WALLETS, "operator", "seller"},
-    "wallet": WALLETS,
-    "looker": {*WALLETS, "seller"},
-    "owner": {"owner", "other owner"},
-    "operator": {"operator"},
-    "seller": {"operator", "seller"},
-    "mover": {*WALLETS, "operator", "seller"},
+OWNERS = {"owner", "other owner"}
+MAY: dict[Who, set[str]] = {
+    "anybody": {*WALLETS, "root", "seller"},
+    "watcher": {*WALLETS, "root", "seller"},
+    "identify": {*WALLETS, "root", "seller"},
+    "read": WALLETS,
+    "look_up": {*WALLETS, "seller"},
+    "spend": {*WALLETS, "root", "seller"},
+    "manage": OWNERS,
+    "own": OWNERS,
+    "sell": {"root", "seller"},
+    "sell_to_many": {"root"},
+    "refund": {"root", "seller"},
+    "view": {"root"},
+    "support": {"root"},
+    "finance": {"root"},
+    "administer": {"root"},
 }
 BAD_TOKENS = ("no token", "malformed", "unknown", "revoked", "expired", "rotated", "revoked seller")
-CALLERS = (*BAD_TOKENS, "agent", "owner", "other owner", "host's own key", "operator", "seller")
+CALLERS = (*BAD_TOKENS, "agent", "owner", "other owner", "host's own key", "root", "seller")
 OK = 200
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "access.md"
 REFUSED = 403
 UNAUTHORIZED = 401
 
@@ -251,7 +314,7 @@ def ledger(wallets: CreditWallet, clock: Clock) -> Iterator[Ledger]:
         "rotated": earlier.token,
         "revoked seller": revoked_seller.token,
         "host's own key": OWN_KEY,
-        "operator": OPERATOR_KEY,
+        "root": OPERATOR_KEY,
         "seller": seller.token,
     }
     wallets.targets.add(owner.wallet_id, TargetSettings(url="https://example.com/hook"))
@@ -267,7 +330,7 @@ def expected_status(operation: str, caller: str) -> int:
         return OK
     if caller in BAD_TOKENS:
         return UNAUTHORIZED
-    if caller not in ALLOWED[who]:
+    if caller not in MAY[who]:
         return REFUSED
     if caller == "other owner":
         return SOMEBODY_ELSES.get(operation, OK)
@@ -281,7 +344,7 @@ def expected_status(operation: str, caller: str) -> int:
 def body_of(operation: str, caller: str) -> dict[str, object] | None:
     body = BODIES.get(operation)
     names_wallet = operation in ("POST /credit/charge", "POST /credit/hold", "POST /credit/purchase")
-    if names_wallet and caller in ("operator", "seller", "other owner"):
+    if names_wallet and caller in ("root", "seller", "other owner"):
         return {**(body or {}), "wallet_id": 1}
     return body
 
@@ -294,6 +357,35 @@ def test_the_table_names_every_operation(ledger: Ledger) -> None:
     documented = operations(ledger.api.get("/openapi.json").json())
     assert documented == ACCESS.keys()
     assert {operation for operation in documented if not operation.startswith(("GET", "DELETE"))} == BODIES.keys()
+
+
+def test_the_document_says_what_each_operation_needs(ledger: Ledger) -> None:
+    document = ledger.api.get("/openapi.json").json()
+    needed = {
+        f"{method.upper()} {path}": operation["x-permission"]
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+    }
+    assert needed == {
+        operation: None if who == "anybody" else "view" if who == "watcher" else who
+        for operation, who in ACCESS.items()
+    }
+
+
+def test_a_route_that_does_not_say_what_it_needs_is_not_served() -> None:
+    assert all(NEEDS in each.opt for each in ROUTES)
+
+    @get("/undeclared", sync_to_thread=False)
+    def undeclared() -> str:
+        return "open to everybody"
+
+    with pytest.raises(TypeError, match="undeclared does not say"):
+        declared((*ROUTES, undeclared))
+
+
+def test_the_page_on_access_has_the_tables_of_the_service() -> None:
+    assert PAGE.read_text(encoding="utf-8").endswith(f"\n\n{tables(ROUTES)}\n")
+    assert PERMISSIONS.keys() == MAY.keys() - {"anybody", "watcher"}
 
 
 def test_the_document_asks_for_a_token_wherever_the_service_does(ledger: Ledger) -> None:
@@ -354,7 +446,7 @@ def test_mcp_is_for_whoever_has_a_wallet(ledger: Ledger, caller: str) -> None:
     headers = {"Host": "localhost", "Accept": "application/json, text/event-stream"}
     message = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
     answer = ledger.api.call("POST", "/mcp", ledger.tokens[caller], json=message, headers=headers)
-    expected = UNAUTHORIZED if caller in BAD_TOKENS else OK if caller in ALLOWED["wallet"] else REFUSED
+    expected = UNAUTHORIZED if caller in BAD_TOKENS else OK if caller in MAY["read"] else REFUSED
     assert answer.status_code == expected
 
 
@@ -365,9 +457,9 @@ def test_a_bad_token_in_the_other_header_is_as_bad(ledger: Ledger, caller: str) 
     assert ledger.api.call("GET", "/credit/wallet", headers=headers).status_code == UNAUTHORIZED
 
 
-@pytest.mark.parametrize("caller", ["agent", "owner", "host's own key", "operator", "seller"])
+@pytest.mark.parametrize("caller", ["agent", "owner", "host's own key", "root", "seller"])
 def test_a_good_token_works_in_either_header(ledger: Ledger, caller: str) -> None:
-    path = "/operator/wallets" if caller == "operator" else "/credit/whoami"
+    path = "/operator/wallets" if caller == "root" else "/credit/whoami"
     token = ledger.tokens[caller]
     assert token is not None
     assert ledger.api.get(path, token).status_code == OK

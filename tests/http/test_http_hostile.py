@@ -390,7 +390,7 @@ SLOW = {
     "a body that stops": (head(b"%s", b"Content-Length: 100") + CHARGE, True),
     "a body that never begins": (head(b"%s", b"Content-Length: 17"), True),
     "a chunk that stops": (head(b"%s", b"Transfer-Encoding: chunked") + b"11\r\n" + CHARGE, True),
-    "a body for a documented route": (head(b"%s", b"Content-Length: 100", path=b"/credit/refund") + CHARGE, True),
+    "a body for a documented route": (head(b"%s", b"Content-Length: 100", path=b"/credit/extend") + CHARGE, True),
     "headers that stop": (head(b"%s")[:-2], False),
     "a line that stops": (b"POST /credit/ch", False),
     "nothing": (b"", False),

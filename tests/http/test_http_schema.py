@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +13,21 @@ from fake_stripe import FakeStripe
 from hypothesis import HealthCheck, settings
 from openapi_document import document
 from schemathesis.config import SchemathesisConfig
+from schemathesis.generation.hypothesis.builder import HypothesisTestConfig, HypothesisTestMode, create_test
+from schemathesis.schemas import BaseSchema
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 from service import OPERATOR_KEY, credentials, new_app
+from width import WIDE, examples
 
 from credit_wallet import CreditWallet
+from credit_wallet.http.mirrored_routes import TAG
 from credit_wallet.payments.factory import open_payments
 from credit_wallet.payments.settings import PaymentSettings
-from credit_wallet.wire.asgi import AsgiApp, Receive, Scope, Send
+from credit_wallet.wire.asgi import AsgiApp
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("many_bad_tokens_are_allowed")]
 
-EXAMPLES = 5
+EXAMPLES = examples(5)
 """Generated requests per operation, beside those that the document's limits lead to."""
 
 WEBHOOK = "/webhooks/stripe"
@@ -46,55 +51,40 @@ bounded = settings(
 )
 
 
-schema = schemathesis.openapi.from_dict(
-    document(),
-    config=SchemathesisConfig.from_dict({"checks": CHECKS, "generation": {"with-security-parameters": False}}),
-)
-
-
-def resolved(answer: dict[str, Any]) -> dict[str, Any]:
-    """A response, or the one that it refers to."""
-    name = answer.get("$ref", "").rpartition("/")[2]
-    found: dict[str, Any] = schema.raw_schema["components"]["responses"][name] if name else answer
-    return found
-
-
 def test_every_answer_that_asks_to_come_again_says_when_and_all_name_the_request() -> None:
-    for path, operations in schema.raw_schema["paths"].items():
+    found = document()
+    for path, operations in found["paths"].items():
         for method, operation in operations.items():
             for status, answer in operation["responses"].items():
+                name = answer.get("$ref", "").rpartition("/")[2]
+                resolved = found["components"]["responses"][name] if name else answer
                 headers = {"X-Request-Id", *(("Retry-After",) if status in ("429", "502", "503") else ())}
-                assert headers <= resolved(answer)["headers"].keys(), (method, path, status)
-
-
-class CurrentApp:
-    """Stands for the application that the tests make later."""
-
-    app: AsgiApp
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self.app(scope, receive, send)
-
-
-current = CurrentApp()
-schema.app = current
+                assert headers <= resolved["headers"].keys(), (method, path, status)
 
 
 @pytest.fixture(scope="module")
-def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CreditWallet]:
-    """One for all operations, so that they find what the others made."""
+def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[CreditWallet, AsgiApp]]:
+    """One for all operations, so that they find what the others made, and its application."""
     path: Path = tmp_path_factory.mktemp("schema") / "wallet.db"
     with FakeStripe() as stripe, CreditWallet.open(f"sqlite:///{path}") as wallets:
         settings = PaymentSettings(secret_key="sk_test_1", webhook_secrets=("whsec_1",), api_url=stripe.url)  # noqa: S106
-        current.app = new_app(wallets, payments=open_payments(wallets, settings))
-        yield wallets
+        yield wallets, new_app(wallets, payments=open_payments(wallets, settings))
         assert wallets.verify() == []
 
 
 @pytest.fixture(scope="module")
-def owner_token(ledger: CreditWallet) -> str:
-    created = ledger.create()
-    ledger.topup(created.wallet_id, 1_000_000, idempotency_key="start")
+def schema(ledger: tuple[CreditWallet, AsgiApp]) -> BaseSchema:
+    config = SchemathesisConfig.from_dict({"checks": CHECKS, "generation": {"with-security-parameters": False}})
+    found = schemathesis.openapi.from_dict(deepcopy(document()), config=config)
+    found.app = ledger[1]
+    return found
+
+
+@pytest.fixture(scope="module")
+def owner_token(ledger: tuple[CreditWallet, AsgiApp]) -> str:
+    wallets = ledger[0]
+    created = wallets.create()
+    wallets.topup(created.wallet_id, 1_000_000, idempotency_key="start")
     return created.owner_token
 
 
@@ -180,14 +170,36 @@ def call(case: schemathesis.Case[Any], token: str) -> None:
     )
 
 
-@schema.parametrize()
-@bounded
-def test_an_owner_is_answered_as_documented(case: schemathesis.Case[Any], owner_token: str) -> None:
-    call(case, owner_token)
+SAMPLED = ("/operator/wallets/{wallet_id}", "/operator/wallets/{wallet_id}/keys/{key_id}")
+"""Of the owner's routes that operators have as well: ``test_http_mirrored`` compares all of them with the owner's."""
+
+OPERATIONS = [
+    (method, path)
+    for path, methods in document()["paths"].items()
+    for method, operation in methods.items()
+    if path in SAMPLED or TAG not in operation["tags"]
+]
+OF_THE_OPERATOR = [each for each in OPERATIONS if each[1].startswith("/operator")]
+OF_OWNERS = [each for each in OPERATIONS if each not in OF_THE_OPERATOR]
+"""Who calls an operation here; in ``make wide`` the owner and the operator call all."""
 
 
-@pytest.mark.usefixtures("ledger")
-@schema.parametrize()
-@bounded
-def test_the_operator_is_answered_as_documented(case: schemathesis.Case[Any]) -> None:
-    call(case, OPERATOR_KEY)
+def play(schema: BaseSchema, method: str, path: str, token: str) -> None:
+    """Every case of an operation, made now: hundreds for each take too long for when tests are collected."""
+
+    @bounded
+    def each(case: schemathesis.Case[Any]) -> None:
+        call(case, token)
+
+    config = HypothesisTestConfig(project=schema.config, modes=list(HypothesisTestMode))
+    create_test(operation=schema[path][method], test_func=each, config=config)()
+
+
+@pytest.mark.parametrize(("method", "path"), OPERATIONS if WIDE else OF_OWNERS)
+def test_an_owner_is_answered_as_documented(schema: BaseSchema, method: str, path: str, owner_token: str) -> None:
+    play(schema, method, path, owner_token)
+
+
+@pytest.mark.parametrize(("method", "path"), OPERATIONS if WIDE else OF_THE_OPERATOR)
+def test_the_operator_is_answered_as_documented(schema: BaseSchema, method: str, path: str) -> None:
+    play(schema, method, path, OPERATOR_KEY)

@@ -83,7 +83,7 @@ def test_a_query_takes_a_call_out_of_the_fast_lane_and_is_read_as_everywhere(wal
                 answer = api.call("POST", f"{path}?{query}", wallet.owner_token, key="k", json={"amount_yen": 1})
                 assert_problem(answer, 400, "ambiguous_request", field="a")
         answer = api.call("POST", "/credit/charge?a=1", wallet.owner_token, key="k", json={"amount_yen": 1})
-        assert answer.status_code == 200
+        assert_problem(answer, 422, "invalid_request", field="a")
 
 
 # Headers, in every route

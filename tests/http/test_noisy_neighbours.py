@@ -8,10 +8,11 @@ from typing import NamedTuple
 import pytest
 from neighbours import Quiet, Tenants, Turn, going_on, memory_mb, nuisances, populate
 from service import Service
+from width import WIDE
 
 pytestmark = pytest.mark.slow
 
-ENTRIES = 100_000
+ENTRIES = 100_000 if WIDE else 30_000
 KEYS = 200
 THREADS = 4
 
@@ -23,7 +24,7 @@ TIMES_IDLE = 4.0
 
 MAX_MB = 200.0
 
-WINDOW_SECONDS = 0.8
+WINDOW_SECONDS = 0.8 if WIDE else 0.5
 WINDOWS = 5
 """The best of so many counts: a machine that does something else in one of them does not in all."""
 

@@ -105,8 +105,9 @@ def test_nobodys_long_bodies_keep_out_the_operators(wallets: CreditWallet, monke
     monkeypatch.setattr("credit_wallet.http.decoding.CALLERS_ROOM", Room(0))
     owner = funded(wallets)
     charges = [{"wallet_id": owner.wallet_id, "amount_yen": 1, "idempotency_key": f"{n:0100}"} for n in range(200)]
+    long_label = {"label": "x" * len(str(charges))}
     with Api(new_app(wallets)) as api:
-        refused = api.call("POST", "/credit/charge/batch", owner.owner_token, json={"charges": charges})
+        refused = api.call("PATCH", "/credit/wallet", owner.owner_token, json=long_label)
         assert_problem(refused, 503, "service_busy")
         assert refused.headers["Retry-After"] == "1"
         assert api.call("POST", "/credit/charge/batch", OPERATOR_KEY, json={"charges": charges}).status_code == 200

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from functools import partial
 
 import pytest
@@ -13,6 +12,7 @@ from clock import Clock
 from databases import Databases, on_both_databases
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
+from width import examples
 
 pytestmark = pytest.mark.slow
 
@@ -35,7 +35,7 @@ def test_budgets_are_exact_in_a_ledger(databases: Databases) -> None:
     run_state_machine_as_test(
         partial(LedgerMachine, databases),  # type: ignore[arg-type]  # anything that makes a machine
         settings=settings(
-            max_examples=int(os.environ.get("BUDGETS_EXAMPLES", "8")),
+            max_examples=examples(8, "BUDGETS_EXAMPLES"),
             stateful_step_count=40,
             deadline=None,
             phases=[Phase.explicit, Phase.reuse, Phase.generate],

@@ -11,6 +11,7 @@ from clock import Clock
 from databases import on_both_databases
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from width import examples
 
 from credit_wallet import CreditWallet
 from credit_wallet.domain.documents import document
@@ -72,7 +73,7 @@ class Agent:
         return {"key_id": key_id, "facts": {"run": run, "tool": "x"}, "idempotency_key": f"{next(NUMBERS)}"}
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(windows, scopes, st.sampled_from(["Asia/Tokyo", "Europe/Berlin"]), st.lists(steps, max_size=25))
 def test_a_list_says_what_the_refusal_says(
     wallets: CreditWallet,

@@ -6,7 +6,6 @@ plan's budgets as caps. And a past that had them as shadows has counted what its
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from decimal import Decimal
 from typing import Any
@@ -15,11 +14,12 @@ from databases import Databases, on_both_databases
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from replayed import OTHER_PRICES, STARTS, ZONES, Past, Refused, Step, budgets, past, steps, toml
+from width import examples
 
 from credit_wallet.domain.money import MICROS
 from credit_wallet.domain.replay_views import Replayed
 
-EXAMPLES = int(os.environ.get("REPLAY_EXAMPLES", "25"))
+EXAMPLES = examples(25, "REPLAY_EXAMPLES")
 
 at_random = settings(
     max_examples=EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]

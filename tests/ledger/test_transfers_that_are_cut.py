@@ -6,7 +6,6 @@ comes twice, every request ends as one thing, and the ledger verifies at any tim
 
 from __future__ import annotations
 
-import os
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -19,6 +18,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from moved import Cut, cut_after
+from width import examples
 
 from credit_wallet import CreditWallet, WalletError
 from credit_wallet.domain.cycle import format_instant
@@ -216,7 +216,7 @@ class TransferMachine(RuleBasedStateMachine):
 
 
 def test_whatever_is_cut_transfers_move_once(databases: Databases) -> None:
-    length = int(os.environ.get("TRANSFER_EXAMPLES", "12"))
+    length = examples(12, "TRANSFER_EXAMPLES")
     run_state_machine_as_test(
         partial(TransferMachine, databases),  # type: ignore[arg-type]  # "a class or a function", it says
         settings=settings(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
@@ -20,6 +19,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from installation import ASKS_ALWAYS, DECLINED, DECLINED_LATER, Installation
+from width import examples
 
 from credit_wallet import CreditWallet, WalletError
 from credit_wallet.domain.views import TopupView
@@ -297,7 +297,7 @@ def stripe_for_all_examples() -> Iterator[None]:
 
 TestPayments = PaymentsMachine.TestCase
 TestPayments.settings = settings(
-    max_examples=int(os.environ.get("MODEL_EXAMPLES", "20")),
+    max_examples=examples(20, "MODEL_EXAMPLES"),
     stateful_step_count=30,
     deadline=None,
     suppress_health_check=list(HealthCheck),

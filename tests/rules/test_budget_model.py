@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 from budget_machine import BudgetsBesideAModel
 from budget_rules import RulesAlone
@@ -11,6 +9,7 @@ from budget_values import Side
 from clock import Clock
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
+from width import examples
 
 pytestmark = pytest.mark.slow
 
@@ -26,7 +25,7 @@ def test_budgets_are_exact_in_the_rules() -> None:
     run_state_machine_as_test(
         RulesMachine,
         settings=settings(
-            max_examples=int(os.environ.get("BUDGETS_EXAMPLES", "60")),
+            max_examples=examples(60, "BUDGETS_EXAMPLES"),
             stateful_step_count=50,
             deadline=None,
             phases=[Phase.explicit, Phase.reuse, Phase.generate],

@@ -6,7 +6,6 @@ nothing is shown below zero.
 
 from __future__ import annotations
 
-import os
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -22,6 +21,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 from plain_sql import PlainSql
+from width import examples
 
 from credit_wallet import CreditWallet, Outcome, WalletError
 from credit_wallet.domain.cycle import CYCLE_PATTERN, cycle_of, format_instant
@@ -232,7 +232,7 @@ class ClocksMachine(RuleBasedStateMachine):
 
 
 EXAMPLES = {"sqlite": 60, "postgres": 12, "partitioned": 12}
-"""Unless ``MODEL_EXAMPLES`` says how many for each."""
+"""In a wide run, unless ``MODEL_EXAMPLES`` says how many for each."""
 
 
 @on_every_database
@@ -240,7 +240,7 @@ def test_the_books_tie_whatever_the_clocks_do(databases: Databases) -> None:
     run_state_machine_as_test(
         partial(ClocksMachine, databases),  # type: ignore[arg-type]  # "a class or a function", it says
         settings=settings(
-            max_examples=int(os.environ.get("MODEL_EXAMPLES", EXAMPLES[databases.kind])),
+            max_examples=examples(EXAMPLES[databases.kind], "MODEL_EXAMPLES"),
             stateful_step_count=50,
             deadline=None,
             suppress_health_check=list(HealthCheck),

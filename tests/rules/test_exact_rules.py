@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from itertools import count
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 from laws import Books
 from msgspec import Struct, structs
 from snapshots import WALLETS, new_snapshot
+from width import examples
 
 from credit_wallet.domain.commands import (
     Above,
@@ -251,7 +251,7 @@ def cost_micros(wallet_id: int, usage: Usage, used_micros: dict[tuple[int, str],
     return floor(cost / price.per + Fraction(1, 2))
 
 
-@settings(max_examples=int(os.environ.get("RULES_EXAMPLES", "300")), deadline=None)
+@settings(max_examples=examples(300, "RULES_EXAMPLES"), deadline=None)
 @given(st.lists(steps, min_size=8, max_size=60), st.sampled_from(["alert", "cap"]))
 def test_any_course_of_commands_keeps_every_law_after_every_step(course_of_steps: list[Step], mode: str) -> None:
     course = Course(mode)

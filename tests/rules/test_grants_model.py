@@ -12,6 +12,7 @@ from clock import Clock
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from width import examples
 
 from credit_wallet import CreditWallet
 from credit_wallet.domain.cycle import parse_instant
@@ -140,5 +141,5 @@ class Grants(RuleBasedStateMachine):
             assert [entry.amount_yen for entry in entries] == [100] * count
 
 
-Grants.TestCase.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
+Grants.TestCase.settings = settings(max_examples=examples(25), stateful_step_count=25, deadline=None)
 TestGrants = Grants.TestCase

@@ -9,6 +9,7 @@ from amounts import yen
 from msgspec import UNSET, structs
 
 from credit_wallet.domain.commands import (
+    Adjust,
     Buy,
     Capture,
     Charge,
@@ -38,6 +39,8 @@ REFUND = Refund(1, "key", 3)
 TOPUP = Topup(1, "key", yen(3))
 GRANT = CreditGrant(1, "key", 3, 0)
 REVERSE = Reverse(1, "key", 3, yen(4))
+ADJUST = Adjust(1, "key", -yen(3), "other", "mistyped")
+TAKE_BACK = Adjust(1, "key", -yen(3), "other", "mistyped", txn_id=3)
 EXTEND = Extend(1, 3, 60)
 BUY = Buy(1, "request", "attempt", yen(3))
 SERVE = Serve(1, "request", "attempt")
@@ -47,7 +50,7 @@ PRICED: list[Command] = [CHARGE, HOLD, CAPTURE, BUY]
 PURCHASES: list[Command] = [BUY, SERVE, RENEW, UNDO]
 EXPIRE = Expire(1)
 CONFIGURE = Configure(1)
-MOVEMENTS: list[Command] = [CHARGE, HOLD, CAPTURE, RELEASE, REFUND, TOPUP, GRANT, REVERSE]
+MOVEMENTS: list[Command] = [CHARGE, HOLD, CAPTURE, RELEASE, REFUND, TOPUP, GRANT, REVERSE, ADJUST]
 NOTED: list[Command] = [CHARGE, HOLD, REFUND, TOPUP, REVERSE, BUY]
 SIZED: list[Command] = [CHARGE, HOLD, CAPTURE, REFUND, TOPUP, REVERSE, BUY]
 NO_KEYS = ["", "a" * 256, "a\n", "\0", "\x01key", "\ud800", 1, None, b"key"]
@@ -62,7 +65,7 @@ FIELDS: list[tuple[list[Command], str, list[Any], list[Any]]] = [
     (MOVEMENTS, "idempotency_key", ["a", "a" * 255, "鍵 1"], NO_KEYS),
     (PURCHASES, "purchase_key", ["a", "a" * 255, "鍵 1"], NO_KEYS),
     (PURCHASES, "attempt", ["a", "a" * 64], [*NO_KEYS, "a" * 65]),
-    ([*MOVEMENTS, *PURCHASES, EXTEND, CONFIGURE], "actor", ["payer", "operator", "product", "seller:7"], NO_ACTORS),
+    ([*MOVEMENTS, *PURCHASES, EXTEND], "actor", ["payer", "operator", "product", "seller:7"], NO_ACTORS),
     ([BUY], "hold_seconds", [None, 1, 2_678_400], [0, -1, 2_678_401, True, 1.0, "1"]),
     ([BUY, RENEW], "lease_seconds", [1, 86_400], [*NO_SECONDS, 86_401]),
     ([BUY], "free_retries", [0, 1, 10**12], [-1, True, 1.0, "1", None]),
@@ -79,6 +82,15 @@ FIELDS: list[tuple[list[Command], str, list[Any], list[Any]]] = [
     ([GRANT], "grant_id", [1, 2**63 - 1], [*NO_IDS, None]),
     ([GRANT], "occurrence", [0, 1, 10**12], [-1, True, 1.0, "1", None]),
     ([REFUND, REVERSE], "txn_id", [1, 2**63 - 1], [*NO_IDS, None]),
+    ([ADJUST], "amount_micros", [1, -1, -yen("3.30"), -yen(10**12)], [0, -yen(10**12) - 1, True, -1.0, "-1", None]),
+    ([TAKE_BACK], "amount_micros", [None, -1, -yen(10**12)], [0, 1, True, "-1"]),
+    ([ADJUST], "txn_id", [None, 1, 2**63 - 1], NO_IDS),
+    ([ADJUST], "reason", ["goodwill", "other"], ["", "because", None, 1]),
+    ([ADJUST], "note", ["a", "a" * 500, "財布\nline"], ["", " \n", None, *NO_TEXTS]),
+    ([ADJUST], "kind", [None, "paid", "promo"], ["", "gift", 1]),
+    ([TAKE_BACK], "kind", [None], ["paid"]),
+    ([ADJUST], "allow_debt", [True, False], [0, 1, "true", None]),
+    ([ADJUST], "expires_at", [None], ["2027-01-01T00:00:00.000Z"]),
     ([CONFIGURE], "label", [UNSET, "", "a" * 500], NO_TEXTS),
     ([CONFIGURE], "price_group", [UNSET, None, "a", "a_1", "a" * 32], ["", "A", "1a", "a" * 33, "a-b", 1]),
     ([CONFIGURE], "enabled", [UNSET, True, False], [0, 1, "true", None]),
@@ -122,8 +134,9 @@ def test_the_table_has_every_field_of_every_command() -> None:
         for name in each.__struct_fields__
     }
     checked_where_they_are_read = {(Topup, "promo"), (Topup, "expires_at"), (Serve, "forget"), (Undo, "abandoned")}
+    checked_when_it_acts = {(Adjust, "author"), (Configure, "author")}
     usages = {(type(each), "usage") for each in PRICED}
-    assert every - covered == checked_where_they_are_read | usages
+    assert every - covered == checked_where_they_are_read | checked_when_it_acts | usages
 
 
 @pytest.mark.parametrize(("command", "name", "value"), cases(2))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from decimal import ROUND_HALF_UP, Decimal
 from functools import partial
 from typing import Any
@@ -13,7 +12,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule, run_state_machine_as_test
 from ledger_machine import KEYS, SEARCH_YEN, BesideAModel, exact_yen, positions, wallet_numbers
-from model_values import ModelCharge, ModelHold, Refused
+from model_values import ModelCharge, ModelHold, ModelTopup, Refused
+from width import examples
 
 from credit_wallet import Outcome, WalletError
 from credit_wallet.domain.actors import OPERATOR, PAYER, PRODUCT
@@ -219,6 +219,46 @@ class LedgerMachine(BesideAModel):
 
     @rule(
         number=wallet_numbers,
+        amount=exact_yen,
+        sign=st.sampled_from([1, -1, -1]),
+        kind=st.sampled_from([None, None, "paid", "promo"]),
+        allow_debt=st.booleans(),
+    )
+    def adjust(self, number: int, amount: Decimal, sign: int, kind: Any, allow_debt: bool) -> None:
+        allow_debt = allow_debt and sign < 0 and kind is None
+        done = self._both(
+            number,
+            lambda model: model.adjust(sign * amount, kind, allow_debt, self.clock()),
+            lambda key, more: self.wallets.adjust(
+                self.ids[number],
+                sign * amount,
+                reason="other",
+                note=f"correction {more}",
+                idempotency_key=key,
+                kind=kind,
+                allow_debt=allow_debt,
+            ),
+        )
+        if done is not None and isinstance(done[1], ModelTopup):
+            assert done[0].txn_id is not None
+            self.topups.append((number, done[0].txn_id, done[1]))
+
+    @precondition(lambda self: self.topups)
+    @rule(position=positions, amount=st.one_of(st.none(), exact_yen), allow_debt=st.booleans())
+    def take_back(self, position: int, amount: Decimal | None, allow_debt: bool) -> None:
+        number, txn_id, topup = self.topups[position % len(self.topups)]
+        done = self._both(
+            number,
+            lambda model: model.take_back(topup, amount, allow_debt),
+            lambda key, more: self.wallets.take_back(
+                txn_id, amount, note=f"mistyped {more}", idempotency_key=key, allow_debt=allow_debt
+            ),
+        )
+        if done is not None:
+            assert done[0].amount == -Decimal(str(done[1]))
+
+    @rule(
+        number=wallet_numbers,
         enabled=st.sampled_from([True, True, True, False]),
         cap=st.booleans(),
         budget=st.sampled_from([0, 60, 300, 1000]),
@@ -347,7 +387,7 @@ class LedgerMachine(BesideAModel):
 
 
 EXAMPLES = {"sqlite": 60, "postgres": 15, "partitioned": 15}
-"""Unless ``MODEL_EXAMPLES`` says how many for each."""
+"""In a wide run, unless ``MODEL_EXAMPLES`` says how many for each."""
 
 
 @on_every_database
@@ -355,7 +395,7 @@ def test_any_course_of_commands_agrees_with_the_model(databases: Databases) -> N
     run_state_machine_as_test(
         partial(LedgerMachine, databases),  # type: ignore[arg-type]  # "a class or a function", it says
         settings=settings(
-            max_examples=int(os.environ.get("MODEL_EXAMPLES", EXAMPLES[databases.kind])),
+            max_examples=examples(EXAMPLES[databases.kind], "MODEL_EXAMPLES"),
             stateful_step_count=50,
             deadline=None,
             suppress_health_check=list(HealthCheck),

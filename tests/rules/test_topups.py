@@ -6,13 +6,16 @@ import asyncio
 from collections.abc import Sequence
 from copy import deepcopy
 from itertools import permutations
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 from clock import Clock
+from databases import SqliteFiles
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from width import examples
 
 from credit_wallet import CreditWallet
 from credit_wallet.domain.topups import (
@@ -204,11 +207,11 @@ def fail(wallets: CreditWallet, wallet_id: int, topup_id: str, decline: Any = "l
     wallets.topups.settle(wallet_id, topup_id, fact)
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(facts=news, random=st.randoms(use_true_random=False))
 def test_the_ledger_ends_with_what_stripe_has(facts: list[PaymentFact], random: Any) -> None:
     """Whatever the order, doubled or interleaved with spending: credited − taken back = received − taken."""
-    with TemporaryDirectory() as folder, CreditWallet.open(f"sqlite:///{folder}/wallet.db") as wallets:
+    with TemporaryDirectory() as name, SqliteFiles(Path(name)).ledger() as url, CreditWallet.open(url) as wallets:
         wallet_id = wallets.create().wallet_id
         topup_id = request(wallets, wallet_id)
         for position, fact in enumerate(facts):

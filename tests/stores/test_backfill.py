@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ from databases import Databases, on_every_database
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from plain_sql import PlainSql, run_in_a_process
+from width import WIDE, examples
 
 from credit_wallet import CreditWallet, WalletError
 from credit_wallet.errors import DatabaseError, InsufficientFunds
@@ -442,11 +442,11 @@ class Interleaving:
                     self.wallets.refund(txn_id, amount_yen, idempotency_key=key)
 
 
-EXAMPLES = {"sqlite": 60, "postgres": 20, "partitioned": 20 if os.environ.get("EVERY_DATABASE") else 5}
+EXAMPLES = {"sqlite": 60, "postgres": 20, "partitioned": 20 if WIDE else 6}
 
 
 def test_any_plain_history_beside_any_movements_stays_provable(databases: Databases) -> None:
-    @settings(max_examples=EXAMPLES[databases.kind], deadline=None)
+    @settings(max_examples=examples(EXAMPLES[databases.kind]), deadline=None)
     @given(
         balances=st.lists(st.integers(0, 300), min_size=3, max_size=3),
         history=st.lists(before_opening, max_size=8),

@@ -39,6 +39,8 @@ OF_NO_LEDGER = {"rollback", "copy", "mcp"}
 WORDS: dict[str, tuple[object, ...]] = {
     "topup": (1, 10, "--key", "k"),
     "charge": (1, 10, "--key", "k"),
+    "adjust": (1, "-10", "--reason", "other", "--note", "n", "--key", "k"),
+    "take-back": (1, "--note", "n", "--key", "k"),
     "refund": (1, "--key", "k"),
     "hold": (1, 10, "--key", "k"),
     "capture": (1, 10),

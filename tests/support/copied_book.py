@@ -70,9 +70,13 @@ TABLES = {
     "am_credit_budget_step",
     "am_credit_budget_change",
     "am_credit_transfer",
+    "am_credit_act",
     "am_credit_grant",
     "am_credit_grant_occurrence",
     "am_credit_auto_topup_consent",
+    "am_credit_reference",
+    "am_credit_profile",
+    "am_credit_search_term",
 }
 
 ODD_TEXTS = (

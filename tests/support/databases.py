@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import time
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from functools import cache
@@ -16,6 +17,7 @@ from uuid import uuid4
 import apsw
 import psycopg
 import pytest
+from width import WIDE
 
 from credit_wallet import CreditWallet
 from credit_wallet.config import sqlite_path
@@ -27,13 +29,49 @@ KINDS = ("sqlite", "postgres", "partitioned")
 
 on_every_database = pytest.mark.databases(*KINDS)
 on_both_databases = pytest.mark.databases("sqlite", "postgres")
-on_every_database_at_length = on_every_database if os.environ.get("EVERY_DATABASE") else on_both_databases
-"""For what takes long on partitioned tables and asks nothing of its own of them: there it runs in ``make soak``."""
+on_every_database_at_length = on_every_database if WIDE else on_both_databases
+"""For what takes long on partitioned tables and asks nothing of its own of them: there it runs in ``make wide``."""
 on_postgres = pytest.mark.databases("postgres", "partitioned")
 on_sqlite = pytest.mark.databases("sqlite")
 
 MIGRATIONS = Path(__file__).resolve().parents[2] / "scripts" / "migrations"
 SEED = "281_credit_wallet.sql"
+
+
+def chosen(items: list[pytest.Item]) -> tuple[list[pytest.Item], list[pytest.Item]]:
+    """The tests that a run takes, and those that are left to ``make wide``.
+
+    The rules are the same on all databases, and each case of a table meets them on SQLite. The SQL has to be tried on
+    each: PostgreSQL takes each test, and of a table outside of ``tests/stores`` the first, middle and last case. On
+    partitioned tables the statements are PostgreSQL's: they take the first case of each test of ``tests/stores``, and
+    of every other file the first that is for them.
+    """
+    places: defaultdict[tuple[str, ...], list[pytest.Item]] = defaultdict(list)
+    for item in items:
+        places[_place(item)].append(item)
+    taken = {id(each) for place, cases in places.items() for each in _of_a_place(place[0], cases)}
+    return [each for each in items if id(each) in taken], [each for each in items if id(each) not in taken]
+
+
+def _place(item: pytest.Item) -> tuple[str, ...]:
+    """What a test is one of many cases of: its database, its file and, but for partitioned tables, its function."""
+    cases = getattr(item, "callspec", None)
+    mark = item.get_closest_marker("databases")
+    of_stores = "stores" in item.path.parts
+    if cases is None or mark is None:
+        return ("", item.nodeid)
+    kind = cases.params.get("databases", "")
+    if kind == "partitioned":
+        return (kind, str(item.path), getattr(item, "originalname", "") if of_stores else "")
+    if kind == "postgres" and "sqlite" in mark.args and not of_stores:
+        return (kind, str(item.path), getattr(item, "originalname", ""))
+    return ("", item.nodeid)
+
+
+def _of_a_place(kind: str, cases: list[pytest.Item]) -> list[pytest.Item]:
+    if kind == "partitioned":
+        return cases[:1]
+    return [cases[place] for place in {0, len(cases) // 2, len(cases) - 1}]
 
 
 class Databases(Protocol):
@@ -101,10 +139,17 @@ class SqliteFiles:
             yield url
 
 
+_OTHERS = """
+SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()
+"""
 _ALONE = """
 SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
 WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()
 """
+"""Looks every tenth of a second whether they are gone: who has said goodbye is gone long before."""
+
+LEAVING_TRIES = 25
 _DEFINITIONS = """
 WITH defined (oid, version) AS (
     SELECT oid, xmin FROM pg_class UNION ALL SELECT attrelid, xmin FROM pg_attribute
@@ -118,23 +163,19 @@ SELECT count(*), max(CAST(CAST(version AS text) AS bigint)) FROM defined WHERE o
 """
 """What is taken away makes it fewer; what is new or changed is of a later transaction than all of the template is."""
 
-_EMPTY = r"""
-SET session_replication_role = replica;  -- no triggers: the ledger's rows may go
-DO $$
-DECLARE
-    name text;
-BEGIN
-    FOR name IN SELECT tablename FROM pg_tables WHERE tablename LIKE 'am\_credit%' AND tablename !~ '_p\d+$'
-                AND tablename NOT IN ('am_credit_installation', 'am_credit_counted') LOOP
-        EXECUTE 'DELETE FROM ' || name;
-    END LOOP;
-    UPDATE am_credit_counted SET last_txn_id = 0;
-    FOR name IN SELECT sequencename FROM pg_sequences LOOP
-        PERFORM setval(name, 1, false);
-    END LOOP;
-END
-$$;
+_KEPT = ("am_credit_installation", "am_credit_counted")
+_ROWS_AND_SEQUENCES = r"""
+SELECT array_agg(DISTINCT tablename), array_agg(DISTINCT sequencename) FROM pg_tables, pg_sequences
+WHERE tablename LIKE 'am\_credit%%' AND tablename !~ '_p\d+$' AND tablename <> ALL (%s)
 """
+
+
+def _emptying(tables: list[str], sequences: list[str]) -> str:
+    """One statement, so that a session plans it once: a ledger's rows go, and its sequences begin again."""
+    gone = [f"of_{table} AS (DELETE FROM {table})" for table in tables]
+    uncounted = "uncounted AS (UPDATE am_credit_counted SET last_txn_id = 0)"
+    begun = [f"setval('{sequence}', 1, false)" for sequence in sequences]
+    return f"WITH {', '.join([*gone, uncounted])} SELECT {', '.join(begun)}"
 
 
 CLEANER = "cleaner"
@@ -155,6 +196,7 @@ class PostgresDatabases:
         self._server = psycopg.connect(server_url, autocommit=True)
         self._templates: dict[str, str] = {}
         self._definitions: tuple[Any, ...] | None = None
+        self._emptying = ""
         self._empty: list[str] = []
         self._cleaners: dict[str, psycopg.Connection[Any]] = {}
         """A session in each ledger, because a new one reads the catalogue anew: that takes longer than the emptying."""
@@ -195,7 +237,8 @@ class PostgresDatabases:
         if cleaner.execute(_DEFINITIONS).fetchone() != self._definitions:
             return False
         with suppress(psycopg.errors.InsufficientPrivilege):
-            cleaner.execute(_EMPTY)
+            cleaner.execute("SET session_replication_role = replica")  # no triggers: the ledger's rows may go
+            cleaner.execute(self._emptying, prepare=True)
             return True
         return False
 
@@ -203,11 +246,11 @@ class PostgresDatabases:
         """The only session there is in a ledger; the test may have ended the one that it was."""
         if name in self._cleaners:
             with suppress(psycopg.OperationalError):
-                self._cleaners[name].execute(_ALONE)
+                _leave_alone(self._cleaners[name])
                 return self._cleaners[name]
             self._cleaners.pop(name).close()
         self._cleaners[name] = psycopg.connect(self._url(name), autocommit=True, application_name=CLEANER)
-        self._cleaners[name].execute(_ALONE)
+        _leave_alone(self._cleaners[name])
         return self._cleaners[name]
 
     def _template(self, kind: str) -> str:
@@ -221,6 +264,8 @@ class PostgresDatabases:
                 else:
                     migrations.migrate(schema)
                     self._definitions = raw.execute(_DEFINITIONS).fetchone()
+                    [(tables, sequences)] = raw.execute(_ROWS_AND_SEQUENCES, [list(_KEPT)]).fetchall()
+                    self._emptying = _emptying(tables, sequences)
         return self._templates[kind]
 
     def _create(self, template: str) -> str:
@@ -235,3 +280,12 @@ class PostgresDatabases:
 
     def _url(self, name: str) -> str:
         return urlsplit(self._server_url)._replace(path=f"/{name}").geturl()
+
+
+def _leave_alone(cleaner: psycopg.Connection[Any]) -> None:
+    """End the other sessions, once those that are ending by themselves have had a moment for it."""
+    for _ in range(LEAVING_TRIES):
+        if cleaner.execute(_OTHERS).fetchone() == (0,):
+            return
+        time.sleep(0.002)
+    cleaner.execute(_ALONE)

@@ -260,6 +260,27 @@ class ModelWallet:
         self._take(taken - own)
         return taken
 
+    def adjust(self, yen: Decimal, kind: str | None, allow_debt: bool, now: datetime) -> ModelTopup | None:
+        """Up, a lot; down, from lots in the order of spending or of one kind, with ``allow_debt`` all there is."""
+        if yen > 0:
+            return self.topup(yen, kind != "paid", None, now)
+        lots = [lot for lot in self.open_lots() if kind is None or lot.promo == (kind == "promo")]
+        missing = -yen - sum((lot.yen for lot in lots), ZERO)
+        if missing > 0 and not allow_debt:
+            raise Refused("insufficient_funds")
+        self.debt += max(missing, ZERO)
+        self._take(-yen - max(missing, ZERO), lots)
+        return None
+
+    def take_back(self, topup: ModelTopup, yen: Decimal | None, allow_debt: bool) -> Decimal:
+        left = topup.yen - topup.reversed
+        yen = left if yen is None else yen
+        if not 0 < yen <= left:
+            raise Refused("refund_exceeds_charge")
+        if yen > topup.lot.yen and not allow_debt:
+            raise Refused("insufficient_funds")
+        return self.reverse(topup, yen)
+
     def _may_spend(self, yen: Decimal, key: int | None, now: datetime) -> None:
         cycle = f"{now:%Y-%m}"
         payer = None if key is None else self.keys[key]
@@ -292,9 +313,9 @@ class ModelWallet:
             fired = self.alerted.setdefault(cycle, set())
             fired.update(threshold for threshold in THRESHOLDS if threshold <= reached)
 
-    def _take(self, yen: Decimal) -> list[tuple[ModelLot, Decimal]]:
+    def _take(self, yen: Decimal, lots: list[ModelLot] | None = None) -> list[tuple[ModelLot, Decimal]]:
         parts = []
-        for lot in self.open_lots():
+        for lot in self.open_lots() if lots is None else lots:
             part = min(lot.yen, yen)
             lot.yen -= part
             yen -= part

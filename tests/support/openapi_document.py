@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -10,6 +11,7 @@ from service import Api, new_app
 from credit_wallet import CreditWallet
 
 
+@cache
 def document() -> dict[str, Any]:
     """The service's own; it is needed before the tests are collected."""
     with TemporaryDirectory() as folder, CreditWallet.open(f"sqlite:///{folder}/wallet.db") as wallets:

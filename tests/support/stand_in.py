@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
+from credit_wallet.domain.actors import PAYER, Actor
 from credit_wallet.domain.topups import Flow, topup_id_of
 from credit_wallet.payments.replies import AutoTopup, Reconciliation, TopupReply
 
@@ -16,11 +17,16 @@ class StandIn:
 
     def __init__(self, error: Exception | None = None) -> None:
         self.asked: list[str] = []
+        self.actors: list[str] = []
+        """Who has asked for payments."""
         self.automatic: list[AutoTopup] = []
         self.found = Reconciliation()
         self._error = error
 
-    def request(self, wallet_id: int, amount_yen: int, *, idempotency_key: str, flow: Flow = "intent") -> TopupReply:
+    def request(
+        self, wallet_id: int, amount_yen: int, *, idempotency_key: str, flow: Flow = "intent", actor: Actor = PAYER
+    ) -> TopupReply:
+        self.actors.append(actor)
         status = "pending" if flow == "intent" else "requires_action"
         return self._answer(
             "request", lambda: TopupReply(topup_id_of(wallet_id, idempotency_key), wallet_id, amount_yen, status)

@@ -12,6 +12,7 @@ from credit_wallet.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from credit_wallet.delivery.notifier import Notifier
+    from credit_wallet.domain.views import DeliveryStatus
     from credit_wallet.ledger.wallet import CreditWallet
 
 commands = click.Group("alerts", help="Fire spending alerts, and manage notices.")
@@ -72,7 +73,7 @@ def alerts_test(owner: int | None) -> None:
 @click.option("--wallet", type=INTEGER, metavar="ID", help="Only of this wallet.")
 @click.option("--status", type=click.Choice(["pending", "delivered", "dead"]), help="Only with this status.")
 @limit(50)
-def alerts_deliveries(wallet: int | None, status: str | None, limit: int) -> None:
+def alerts_deliveries(wallet: int | None, status: DeliveryStatus | None, limit: int) -> None:
     """List deliveries of notices, latest first.
 
     A delivery is pending, delivered, or dead after three days of attempts.

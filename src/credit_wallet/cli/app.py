@@ -24,6 +24,7 @@ INTERRUPTED = 130
 SECTIONS = {
     "Wallets and tokens": {"wallet": "wallets", "key": "keys", "seller": "sellers", "lots": "lots"},
     "Money": dict.fromkeys(("topup", "charge", "refund", "hold", "capture", "release", "transfer"), "money"),
+    "Corrections": dict.fromkeys(("adjust", "take-back"), "corrections"),
     "Prices and budgets": {"prices": "prices", "budgets": "budgets"},
     "Grants": {"grants": "grants"},
     "Reports": dict.fromkeys(("history", "usage", "statement"), "reports"),

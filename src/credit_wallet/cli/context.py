@@ -156,15 +156,15 @@ class Exact(click.ParamType):  # type: ignore[type-arg]  # likewise
     It stays the text that was given: nothing is rounded on the way.
     """
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, name: str, *, signed: bool = False) -> None:
+        self.name, self._signed = name, signed
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The text; wrong usage when it is not such a number."""
+        """The text; wrong usage when it is not such a number. A ``signed`` one may begin with a minus."""
         from credit_wallet.domain.money import micros_of
 
         try:
-            micros_of(value)
+            micros_of(value.removeprefix("-") if self._signed else value)
         except ValueError:
             self.fail(f"{value!r} is not a decimal in plain digits with up to six places, such as 3.30.", param, ctx)
         return value

@@ -23,9 +23,10 @@ from credit_wallet.idempotency_keys import new_idempotency_key
 from credit_wallet.notices.targets import WantedTarget
 from credit_wallet.payments.replies import TopupReply
 from credit_wallet.rules.budget_requests import Limit, checked_yen
-from credit_wallet.rules.usage import Amount, asked_for, checked_amount
+from credit_wallet.rules.usage import Amount, asked_for, checked_amount, checked_change
 from credit_wallet.rules.validation import is_idempotency_key
 from credit_wallet.wire.bodies import MAX_BATCH_CHARGES, BatchBody, BatchItem, Body, TargetBody
+from credit_wallet.wire.mirrored import mirrored
 from credit_wallet.wire.replies import WalletReply
 
 T = TypeVar("T")
@@ -82,6 +83,11 @@ def show_topup(topup_id: str) -> Call[TopupReply]:
     return get(f"/credit/topups/{segment(topup_id)}", read_as(TopupReply))
 
 
+def at_wallet(call: Call[T], wallet_id: int) -> Call[T]:
+    """An owner's call, of an operator about a wallet."""
+    return structs.replace(call, path=mirrored(call.path, f"{wallet_id:d}"))
+
+
 def sold(
     amount_yen: Amount | None,
     item: str | None,
@@ -104,6 +110,11 @@ def sold(
 def sent_exactly(amount: Amount) -> int | str:
     """An amount as it is sent: whole yen as a number, others as a decimal string. Raises ``InvalidAmount``."""
     return _in_json(checked_amount(amount))
+
+
+def sent_change(amount: Amount) -> int | str:
+    """The same for an amount that may be below zero."""
+    return _in_json(checked_change(amount))
 
 
 def sent_limit(field: str, limit: Limit | UnsetType) -> int | str | UnsetType:

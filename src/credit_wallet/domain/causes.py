@@ -11,12 +11,14 @@ Cause = Literal[
     "pay_back_failed",
     "transfer_in",
     "transfer_returned",
+    "adjustment",
     "clawback",
     "pay_back",
     "debt_repayment",
     "transfer_out",
 ]
-"""The first six are of top-ups, the others of reversals. Charges, refunds and expiries have none.
+"""The first six are of top-ups, an adjustment is of either, the others are of reversals. Charges, refunds and expiries
+have none.
 
 Entries from before migration 294 and those of plain SQL have no cause either; the beginning of their note says it.
 """

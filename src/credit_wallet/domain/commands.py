@@ -15,7 +15,9 @@ from msgspec import UNSET, Struct, UnsetType
 from credit_wallet.domain.actors import OPERATOR, PRODUCT, Actor, room
 from credit_wallet.domain.acts import LIBRARY, Author
 from credit_wallet.domain.consents import ConsentLanguage
+from credit_wallet.domain.corrections import CorrectionReason
 from credit_wallet.domain.metadata import Metadata
+from credit_wallet.domain.outcomes import LotKind
 from credit_wallet.domain.topups import Flow, PaymentFact
 from credit_wallet.domain.transfers import TransferPart, transfer_id_of
 from credit_wallet.domain.usage import Usage
@@ -122,6 +124,26 @@ class Reverse(Movement, frozen=True, array_like=True, tag="reverse", gc=False):
     txn_id: int
     amount_micros: int
     note: str | None = None
+
+
+class Adjust(Movement, frozen=True, array_like=True, tag="adjust", gc=False):
+    """Correct a balance by ``amount_micros``: above 0 it adds a lot, below 0 it takes from lots; neither is spending.
+
+    ``reason`` is one of ``CORRECTION_REASONS``, ``note`` says what happened. Credit comes in as ``kind``, by default
+    promotional, and expires at ``expires_at`` or never; it is taken in the order of spending, or of ``kind`` alone.
+    ``txn_id`` is the manual top-up that it takes back, all that is left of it when there is no amount. What cannot be
+    taken is refused; with ``allow_debt`` it becomes debt.
+    """
+
+    amount_micros: int | None
+    reason: CorrectionReason
+    note: str
+    kind: LotKind | None = None
+    expires_at: str | None = None
+    txn_id: int | None = None
+    allow_debt: bool = False
+    author: Author = LIBRARY
+    """Not part of the request: a retry may come from another one."""
 
 
 class RequestTopup(Movement, frozen=True, array_like=True, tag="request_topup", gc=False):

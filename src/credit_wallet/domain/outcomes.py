@@ -112,6 +112,13 @@ class Reversed(Outcome, frozen=True, gc=False):
     """``amount_micros`` of a top-up was reversed by entry ``txn_id``, None when there was nothing left to take."""
 
 
+class Adjusted(Outcome, frozen=True, gc=False):
+    """The balance was corrected by ``amount_micros``, below 0 for what was taken, with entry ``txn_id``.
+
+    What could not be taken and became debt is not in it; when nothing could, there is no entry.
+    """
+
+
 class Configured(Outcome, frozen=True, gc=False):
     """The settings were changed."""
 

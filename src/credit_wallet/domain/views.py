@@ -19,7 +19,7 @@ from credit_wallet.domain.topups import Clawback
 
 
 class CreatedWallet(Struct, frozen=True):
-    """A new wallet."""
+    """A new wallet, or a new owner token of one."""
 
     created: ClassVar[bool] = True
 
@@ -33,13 +33,6 @@ class ReferencedWallet(Struct, frozen=True):
     wallet_id: int
     owner_token: str | None
     created: bool
-
-
-class OwnerToken(Struct, frozen=True):
-    """A new owner token of a wallet."""
-
-    wallet_id: int
-    owner_token: str
 
 
 class CreatedKey(Struct, frozen=True):
@@ -76,6 +69,8 @@ class Transaction(Struct, frozen=True):
     agent_facts: dict[str, str] = {}
     cause: str | None = None
     """Why credit came in or went out (``causes.Cause``); None of other entries, and of those that name none."""
+    reason: str | None = None
+    """The code of an adjustment's reason (``corrections.CorrectionReason``); its note says what happened."""
 
     amount = Exact()
     quantity = Exact()
@@ -274,6 +269,9 @@ class AutoTopupState(Struct, frozen=True):
     action_url: str | None = None
 
 
+DeliveryStatus = Literal["pending", "delivered", "dead"]
+
+
 class DeliveryView(Struct, frozen=True):
     """An event on its way to a target; ``address`` is the target's, with its secrets removed."""
 
@@ -283,7 +281,7 @@ class DeliveryView(Struct, frozen=True):
     kind: str
     target_id: int
     address: str
-    status: Literal["pending", "delivered", "dead"]
+    status: DeliveryStatus
     attempts: int
     next_attempt_at: str
     last_error: str | None

@@ -9,12 +9,11 @@ from litestar.openapi.spec import Example
 from litestar.params import JSONBody, PathParameter
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 
-from credit_wallet.domain.views import CreatedSeller, OwnerToken, SecretView, SellerView
-from credit_wallet.http.dependencies import GivenCaller, GivenWallets
+from credit_wallet.domain.views import CreatedSeller, CreatedWallet, SecretView, SellerView
+from credit_wallet.http.dependencies import GivenWallets
 from credit_wallet.http.lanes import on_lane
 from credit_wallet.http.routing import WalletId, id_after, id_in_path, page_size, route
 from credit_wallet.ledger.reading_lanes import OPERATORS
-from credit_wallet.wire.auth import require_operator
 from credit_wallet.wire.bodies import CreateSellerBody, RegisterSecretBody, ReplaceTokenBody, RotateBody
 
 TAG = "Operator: access"
@@ -33,116 +32,103 @@ Sha256 = Annotated[
 @post(
     "/operator/wallets/{wallet_id:int}/token/rotate",
     status_code=HTTP_201_CREATED,
-    **route(TAG, "wallet_not_found", "too_many_tokens"),
+    **route(TAG, "wallet_not_found", "too_many_tokens", needs="support"),
 )
 @on_lane(OPERATORS)
-def rotate_wallet_token(
-    wallet_id: WalletId, data: JSONBody[ReplaceTokenBody], caller: GivenCaller, wallets: GivenWallets
-) -> OwnerToken:
+def rotate_wallet_token(wallet_id: WalletId, data: JSONBody[ReplaceTokenBody], wallets: GivenWallets) -> CreatedWallet:
     """Rotate a wallet's owner token
 
     Creates another owner token for a wallet whose token has leaked or is lost. Earlier tokens end at once, or after
-    `overlap_seconds`. The token is in this response and never again. For operators.
+    `overlap_seconds`. The token is in this response and never again.
     """
-    require_operator(caller)
     return wallets.rotate_owner_token(wallet_id, overlap_seconds=data.overlap_seconds)
 
 
-@get("/operator/wallets/{wallet_id:int}/secrets", **route(TAG, "wallet_not_found"))
+@get("/operator/wallets/{wallet_id:int}/secrets", **route(TAG, "wallet_not_found", needs="support"))
 @on_lane(OPERATORS)
-def list_secrets(wallet_id: WalletId, caller: GivenCaller, wallets: GivenWallets) -> list[SecretView]:
+def list_secrets(wallet_id: WalletId, wallets: GivenWallets) -> list[SecretView]:
     """List a wallet's secrets
 
     What opens a wallet beside its current tokens: registered keys of the host's own, and earlier tokens that still
-    work. For operators.
+    work.
     """
-    require_operator(caller)
     return wallets.secrets.list(wallet_id)
 
 
 @post(
     "/operator/wallets/{wallet_id:int}/secrets",
     status_code=HTTP_201_CREATED,
-    **route(TAG, "wallet_not_found", "key_not_found", "key_ended", "secret_in_use", "too_many_tokens"),
+    **route(TAG, "wallet_not_found", "key_not_found", "key_ended", "secret_in_use", "too_many_tokens", needs="support"),
 )
 @on_lane(OPERATORS)
-def register_secret(
-    wallet_id: WalletId, data: JSONBody[RegisterSecretBody], caller: GivenCaller, wallets: GivenWallets
-) -> SecretView:
+def register_secret(wallet_id: WalletId, data: JSONBody[RegisterSecretBody], wallets: GivenWallets) -> SecretView:
     """Register a key of the host's own
 
     Lets a key that you issued yourself open the wallet, as its owner or as one of its agent keys. Only the SHA-256 is
-    sent and stored. A repeated call changes nothing. For operators.
+    sent and stored. A repeated call changes nothing.
     """
-    require_operator(caller)
     return wallets.secrets.register(wallet_id, data.sha256, data.key_id, data.ends_at)
 
 
-@delete("/operator/secrets/{sha256:str}", status_code=HTTP_200_OK, **route(TAG, "secret_not_found"))
+@delete("/operator/secrets/{sha256:str}", status_code=HTTP_200_OK, **route(TAG, "secret_not_found", needs="support"))
 @on_lane(OPERATORS)
-def remove_secret(sha256: Sha256, caller: GivenCaller, wallets: GivenWallets) -> SecretView:
+def remove_secret(sha256: Sha256, wallets: GivenWallets) -> SecretView:
     """Remove a secret
 
-    Stops a registered key, or an earlier token that still works, from opening anything. For operators.
+    Stops a registered key, or an earlier token that still works, from opening anything.
     """
-    require_operator(caller)
     return wallets.secrets.remove(sha256)
 
 
-@post("/operator/sellers", status_code=HTTP_201_CREATED, **route(TAG))
+@post("/operator/sellers", status_code=HTTP_201_CREATED, **route(TAG, needs="administer"))
 @on_lane(OPERATORS)
-def create_seller(data: JSONBody[CreateSellerBody], caller: GivenCaller, wallets: GivenWallets) -> CreatedSeller:
+def create_seller(data: JSONBody[CreateSellerBody], wallets: GivenWallets) -> CreatedSeller:
     """Create a seller
 
     A party that sells to the wallets, and its token, which is in this response and never again. A seller may charge,
-    hold, capture, release, extend and refund what it sells, and nothing else. For operators.
+    hold, capture, release, extend and refund what it sells, and nothing else.
     """
-    require_operator(caller)
     return wallets.sellers.create(label=data.label)
 
 
-@get("/operator/sellers", **route(TAG))
+@get("/operator/sellers", **route(TAG, needs="view"))
 @on_lane(OPERATORS)
 def list_sellers(
-    caller: GivenCaller,
     wallets: GivenWallets,
     after: Annotated[int, id_after("sellers")] = 0,
     limit: Annotated[int, page_size(MAX_PAGE)] = 100,
 ) -> list[SellerView]:
     """List sellers
 
-    Sellers by id, revoked ones included. For operators.
+    Sellers by id, revoked ones included.
     """
-    require_operator(caller)
     return wallets.sellers.list(after=after, limit=limit)
 
 
-@delete("/operator/sellers/{seller_id:int}", status_code=HTTP_200_OK, **route(TAG, "seller_not_found"))
+@delete(
+    "/operator/sellers/{seller_id:int}", status_code=HTTP_200_OK, **route(TAG, "seller_not_found", needs="administer")
+)
 @on_lane(OPERATORS)
-def revoke_seller(seller_id: SellerId, caller: GivenCaller, wallets: GivenWallets) -> SellerView:
+def revoke_seller(seller_id: SellerId, wallets: GivenWallets) -> SellerView:
     """Revoke a seller
 
-    Revokes a seller permanently. Its sales stand; its open holds expire. For operators.
+    Revokes a seller permanently. Its sales stand; its open holds expire.
     """
-    require_operator(caller)
     return wallets.sellers.revoke(seller_id)
 
 
 @post(
     "/operator/sellers/{seller_id:int}/rotate",
     status_code=HTTP_201_CREATED,
-    **route(TAG, "seller_not_found", "key_ended", "too_many_tokens"),
+    **route(TAG, "seller_not_found", "key_ended", "too_many_tokens", needs="administer"),
 )
 @on_lane(OPERATORS)
-def rotate_seller(
-    seller_id: SellerId, data: JSONBody[RotateBody], caller: GivenCaller, wallets: GivenWallets
-) -> CreatedSeller:
+def rotate_seller(seller_id: SellerId, data: JSONBody[RotateBody], wallets: GivenWallets) -> CreatedSeller:
     """Rotate a seller's token
 
     Creates another token for a seller; earlier ones work for `overlap_seconds` more. The token is in this response and
-    never again. For operators.
+    never again.
     """
-    require_operator(caller)
     return wallets.sellers.rotate(seller_id, overlap_seconds=data.overlap_seconds)
 
 

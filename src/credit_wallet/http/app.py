@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from traceback import format_exception
 from typing import Any, NamedTuple, cast
@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, cast
 from litestar import Litestar, Request, Response
 from litestar.di import Provide
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
+from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 from litestar.status_codes import HTTP_405_METHOD_NOT_ALLOWED
 from litestar.types import Message
@@ -23,6 +24,7 @@ from credit_wallet.http.access_routes import ACCESS_ROUTES
 from credit_wallet.http.app_settings import ServiceSettings
 from credit_wallet.http.budget_routes import BUDGET_ROUTES
 from credit_wallet.http.consent_routes import CONSENT_ROUTES
+from credit_wallet.http.correction_routes import CORRECTION_ROUTES
 from credit_wallet.http.decoding import MAX_BODY_BYTES, BodyRequest
 from credit_wallet.http.fast import FastLane
 from credit_wallet.http.forwarded import Forwarded
@@ -30,6 +32,7 @@ from credit_wallet.http.grant_routes import GRANT_ROUTES
 from credit_wallet.http.key_routes import KEY_ROUTES
 from credit_wallet.http.mcp_routes import MCP_ROUTES
 from credit_wallet.http.metrics import Metrics
+from credit_wallet.http.mirrored_routes import MIRRORED_ROUTES
 from credit_wallet.http.movement_routes import MOVEMENT_ROUTES
 from credit_wallet.http.notice_routes import NOTICE_ROUTES
 from credit_wallet.http.numbers import require_plain_numbers
@@ -38,7 +41,8 @@ from credit_wallet.http.pages import PAGE_POLICY, show_docs
 from credit_wallet.http.payment_routes import PAYMENT_ROUTES
 from credit_wallet.http.price_routes import PRICE_ROUTES
 from credit_wallet.http.purchase_routes import PURCHASE_ROUTES
-from credit_wallet.http.routing import MONEY_SECURITY, DocumentResponse
+from credit_wallet.http.query import require_known_parameters
+from credit_wallet.http.routing import MONEY_SECURITY, NEEDS, DocumentResponse
 from credit_wallet.http.strict import StrictApplication
 from credit_wallet.http.system_routes import SYSTEM_ROUTES
 from credit_wallet.http.transfer_routes import TRANSFER_ROUTES
@@ -57,6 +61,29 @@ from credit_wallet.wire.problems import MethodNotAllowed, NotFound, body_refused
 _SERVICE = "credit_wallet.service"
 
 _log = Logger("credit_wallet.http")
+
+ROUTES = (
+    *MOVEMENT_ROUTES,
+    *PURCHASE_ROUTES,
+    *TRANSFER_ROUTES,
+    *WALLET_ROUTES,
+    *BUDGET_ROUTES,
+    *PRICE_ROUTES,
+    *USAGE_ROUTES,
+    *PAYMENT_ROUTES,
+    *CONSENT_ROUTES,
+    *KEY_ROUTES,
+    *NOTICE_ROUTES,
+    *OPERATOR_ROUTES,
+    *CORRECTION_ROUTES,
+    *MIRRORED_ROUTES,
+    *GRANT_ROUTES,
+    *ACCESS_ROUTES,
+    *MCP_ROUTES,
+    *SYSTEM_ROUTES,
+    show_docs,
+)
+"""Every route of the service."""
 
 
 def create_app(
@@ -117,25 +144,7 @@ def documented() -> Litestar:
         return Response(content, status_code=status, headers=fields, media_type=fields["content-type"])
 
     return StrictApplication(
-        route_handlers=(
-            *MOVEMENT_ROUTES,
-            *PURCHASE_ROUTES,
-            *TRANSFER_ROUTES,
-            *WALLET_ROUTES,
-            *BUDGET_ROUTES,
-            *PRICE_ROUTES,
-            *USAGE_ROUTES,
-            *PAYMENT_ROUTES,
-            *CONSENT_ROUTES,
-            *KEY_ROUTES,
-            *NOTICE_ROUTES,
-            *OPERATOR_ROUTES,
-            *GRANT_ROUTES,
-            *ACCESS_ROUTES,
-            *MCP_ROUTES,
-            *SYSTEM_ROUTES,
-            show_docs,
-        ),
+        route_handlers=declared(ROUTES),
         dependencies={
             "caller": Provide(_caller_of, sync_to_thread=False),
             "wallets": Provide(_wallets_of, sync_to_thread=False),
@@ -154,29 +163,47 @@ def documented() -> Litestar:
     )
 
 
+def declared(routes: Sequence[HTTPRouteHandler]) -> Sequence[HTTPRouteHandler]:
+    """The routes, each of which says who may call it."""
+    for each in routes:
+        if NEEDS not in each.opt:
+            raise TypeError(f"{each.fn.__name__} does not say what its callers need; declare it with route(needs=…)")
+    return routes
+
+
 async def _admit(request: Request[Any, Any, Any]) -> None:
-    """Runs before the body is read: refuses what is said twice, and asks for a token where the documentation does."""
+    """Runs before the body is read: refuses what is said twice, and whoever may not make this call.
+
+    Every route says which permission it needs. Nothing else decides who may call it.
+    """
     request.state.request_id = request_id_of(request.scope["headers"])
-    require_plain_numbers(request, distinct_query(request.scope["query_string"]))
-    authenticator = _service(request.scope).authenticator
-    security, headers = request.route_handler.security, request.headers
+    query = distinct_query(request.scope["query_string"])
+    if request.method != "OPTIONS":  # which asks about an address as it is called, parameters and all
+        require_known_parameters(request.route_handler, query)
+    require_plain_numbers(request, query)
+    needs = request.route_handler.opt.get(NEEDS)
+    if needs is None:
+        return
+    authenticator, headers = _service(request.scope).authenticator, request.headers
     credentials = headers.get("authorization"), headers.get("x-api-key")
     address = address_of(cast(Scope, request.scope))
-    if security == MONEY_SECURITY:
-        request.state.sees_money = any(credentials) and await authenticator.sees_money(*credentials, address)
-    elif security:
-        caller = await authenticator.caller(*credentials, address, headers.get("x-payer-token"))
-        request.state.caller = caller
-        request.state.address = address
-        _note_operation(caller, request)
+    if request.route_handler.security == MONEY_SECURITY:
+        request.state.sees_money = any(credentials) and await authenticator.sees_money(*credentials, address, needs)
+        return
+    caller = await authenticator.caller(*credentials, address, headers.get("x-payer-token"))
+    request.state.caller = caller
+    request.state.address = address
+    caller.require(needs)
+    _note_operation(caller, request)
 
 
 def _note_operation(caller: Caller, request: Request[Any, Any, Any]) -> None:
     """Say in the log which operator changes something."""
-    if caller.is_operator and request.method != "GET" and request.scope["path"].startswith("/operator/"):
+    operator = caller.operator
+    if operator is not None and request.method != "GET" and request.scope["path"].startswith("/operator/"):
         named = {name: value for name, value in request.path_params.items() if name != "sha256"}
         address = cast(Scope, request.scope)["path_template"]
-        _log.info("operation", operator=caller.operator_name, method=request.method, path=address, **named)
+        _log.info("operation", operator=operator.name, method=request.method, path=address, **named)
 
 
 def _caller_of(request: Request[Any, Any, Any]) -> Caller:

@@ -18,7 +18,7 @@ from credit_wallet.ledger.ledger import MAX_PAGE
 from credit_wallet.ledger.reading_lanes import OWNERS
 from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.rules.validation import MAX_ID
-from credit_wallet.wire.auth import Caller, require_owner
+from credit_wallet.wire.auth import Caller, own_wallet
 from credit_wallet.wire.bodies import sent
 from credit_wallet.wire.budget_bodies import ConfigureBudgetBody, CreateBudgetBody
 
@@ -37,7 +37,7 @@ BudgetId = Annotated[
 ]
 
 
-@get("/credit/budgets", **route(TAG, "key_not_found"))
+@get("/credit/budgets", **route(TAG, "key_not_found", needs="manage"))
 @on_lane(OWNERS)
 def list_budgets(
     caller: GivenCaller,
@@ -68,21 +68,23 @@ def list_budgets(
     What limits the wallet and its agents, and how much of each is spent, held and left now: the monthly budget, the
     caps of agent keys, then budgets by id. For owners; agents see what bounds them in `GET /credit/wallet`.
     """
-    return wallets.budgets.list(require_owner(caller), key_id=key_id, after=after, limit=limit)
+    return wallets.budgets.list(own_wallet(caller), key_id=key_id, after=after, limit=limit)
 
 
-@post("/credit/budgets", status_code=HTTP_201_CREATED, **route(TAG, "key_not_found", "too_many_budgets"))
+@post(
+    "/credit/budgets", status_code=HTTP_201_CREATED, **route(TAG, "key_not_found", "too_many_budgets", needs="manage")
+)
 @on_lane(OWNERS)
 def create_budget(data: JSONBody[CreateBudgetBody], caller: GivenCaller, wallets: GivenWallets) -> BudgetView:
     """Create a budget
 
     A limit on what charges spend (`limit_yen`) or on how many there are (`limit_calls`), in each `window`, of all
-    charges or of those that `scope` says. It counts from now on; open holds reserve what they have left. For owners.
+    charges or of those that `scope` says. It counts from now on; open holds reserve what they have left.
     """
-    return wallets.budgets.create(require_owner(caller), **sent(data))
+    return wallets.budgets.create(own_wallet(caller), **sent(data))
 
 
-@get("/credit/budgets/changes", **route(TAG))
+@get("/credit/budgets/changes", **route(TAG, needs="manage"))
 @on_lane(OWNERS)
 def list_budget_changes(
     caller: GivenCaller,
@@ -111,22 +113,22 @@ def list_budget_changes(
     """List changes to budgets
 
     Who changed which limit, when, and from what to what, newest first: budgets made, changed and deleted, the monthly
-    budget and its mode, caps and groups of agent keys. For owners.
+    budget and its mode, caps and groups of agent keys.
     """
-    return wallets.budgets.changes(require_owner(caller), budget_id=budget_id, before=before, limit=limit)
+    return wallets.budgets.changes(own_wallet(caller), budget_id=budget_id, before=before, limit=limit)
 
 
-@get("/credit/budgets/{budget_id:str}", **route(TAG, "budget_not_found"))
+@get("/credit/budgets/{budget_id:str}", **route(TAG, "budget_not_found", needs="manage"))
 @on_lane(OWNERS)
 def get_budget(budget_id: BudgetId, caller: GivenCaller, wallets: GivenWallets) -> BudgetView:
     """Get a budget
 
-    One budget and how much of it is spent, held and left now. For owners.
+    One budget and how much of it is spent, held and left now.
     """
     return _own_budget(wallets, caller, budget_id)
 
 
-@patch("/credit/budgets/{budget_id:str}", status_code=HTTP_200_OK, **route(TAG, "budget_not_found"))
+@patch("/credit/budgets/{budget_id:str}", status_code=HTTP_200_OK, **route(TAG, "budget_not_found", needs="manage"))
 @on_lane(OWNERS)
 def configure_budget(
     budget_id: BudgetId, data: JSONBody[ConfigureBudgetBody], caller: GivenCaller, wallets: GivenWallets
@@ -135,25 +137,25 @@ def configure_budget(
 
     Changes what is sent of it: limit, mode, label, shares, or a raise until an instant. A lower limit counts at once.
     Unit, window, scope and time zone stay: make another budget for them. Of `monthly-…`, limit and mode can be changed,
-    of `key-…` the limit. For owners.
+    of `key-…` the limit.
     """
     _own_budget(wallets, caller, budget_id)
     return wallets.budgets.configure(budget_id, **sent(data))
 
 
-@delete("/credit/budgets/{budget_id:str}", status_code=HTTP_200_OK, **route(TAG, "budget_not_found"))
+@delete("/credit/budgets/{budget_id:str}", status_code=HTTP_200_OK, **route(TAG, "budget_not_found", needs="manage"))
 @on_lane(OWNERS)
 def delete_budget(budget_id: BudgetId, caller: GivenCaller, wallets: GivenWallets) -> BudgetView:
     """Delete a budget
 
     It limits nothing any more; the log of changes keeps it. Returns it as it was. A monthly budget and a cap cannot be
-    deleted: set their limit to 0. For owners.
+    deleted: set their limit to 0.
     """
     _own_budget(wallets, caller, budget_id)
     return wallets.budgets.delete(budget_id)
 
 
-@get("/credit/budgets/{budget_id:str}/values", **route(TAG, "budget_not_found"))
+@get("/credit/budgets/{budget_id:str}/values", **route(TAG, "budget_not_found", needs="manage"))
 @on_lane(OWNERS)
 def list_budget_values(
     budget_id: BudgetId,
@@ -173,8 +175,7 @@ def list_budget_values(
 ) -> list[BudgetValueView]:
     """List a budget's values
 
-    How much each value has spent in the current window of a budget for each value (`{"run": "*"}`), by value. For
-    owners.
+    How much each value has spent in the current window of a budget for each value (`{"run": "*"}`), by value.
     """
     _own_budget(wallets, caller, budget_id)
     return wallets.budgets.values(budget_id, after=after, limit=limit)
@@ -182,7 +183,7 @@ def list_budget_values(
 
 def _own_budget(wallets: CreditWallet, caller: Caller, budget_id: str) -> BudgetView:
     """A budget of the caller's wallet; another wallet's does not exist for the caller."""
-    wallet_id = require_owner(caller)
+    wallet_id = own_wallet(caller)
     budget = wallets.budgets.show(budget_id)
     if budget.wallet_id != wallet_id:
         raise BudgetNotFound(f"there is no {budget_id}, or it was deleted; check the id", budget_id=budget_id)

@@ -1,4 +1,4 @@
-"""What was agreed to for automatic top-ups, as owners and operators see it."""
+"""What was agreed to for automatic top-ups, as owners see it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from litestar.params import QueryParameter
 from credit_wallet.domain.consents import Consent
 from credit_wallet.http.dependencies import GivenCaller, GivenWallets
 from credit_wallet.http.lanes import on_lane
-from credit_wallet.http.routing import WalletId, page_size, route
-from credit_wallet.ledger.reading_lanes import OPERATORS, OWNERS
+from credit_wallet.http.routing import page_size, route
+from credit_wallet.ledger.reading_lanes import OWNERS
 from credit_wallet.rules.validation import MAX_ID
-from credit_wallet.wire.auth import require_operator, require_owner
+from credit_wallet.wire.auth import own_wallet
 
 MAX_PAGE = 1_000
 Before = Annotated[
@@ -29,7 +29,7 @@ Before = Annotated[
 ]
 
 
-@get("/credit/topups/consents", **route("Top-ups"))
+@get("/credit/topups/consents", **route("Top-ups", needs="manage"))
 @on_lane(OWNERS)
 def list_consents(
     caller: GivenCaller,
@@ -40,26 +40,9 @@ def list_consents(
     """List consents to automatic top-ups
 
     What was agreed to whenever automatic top-ups were switched on, changed or switched off, newest first: who, when,
-    which words, which figures. For owners.
+    which words, which figures.
     """
-    return wallets.topups.consents(require_owner(caller), before=before, limit=limit)
+    return wallets.topups.consents(own_wallet(caller), before=before, limit=limit)
 
 
-@get("/operator/wallets/{wallet_id:int}/topups/consents", **route("Operator: wallets", "wallet_not_found"))
-@on_lane(OPERATORS)
-def list_consents_of_wallet(
-    wallet_id: WalletId,
-    caller: GivenCaller,
-    wallets: GivenWallets,
-    before: Before = None,
-    limit: Annotated[int, page_size(MAX_PAGE)] = 100,
-) -> list[Consent]:
-    """List a wallet's consents to automatic top-ups
-
-    The same as its owner sees. For operators.
-    """
-    require_operator(caller)
-    return wallets.topups.consents(wallet_id, before=before, limit=limit)
-
-
-CONSENT_ROUTES = (list_consents, list_consents_of_wallet)
+CONSENT_ROUTES = (list_consents,)

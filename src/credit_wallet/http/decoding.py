@@ -37,7 +37,7 @@ class BodyRequest(Request[Any, Any, Any]):
         """The whole body; an empty one is not JSON."""
         if not isinstance(self._body, bytes):
             limit = self.route_handler.resolve_request_max_body_size()
-            room = OPERATORS_ROOM if self.state.caller.is_operator else CALLERS_ROOM
+            room = CALLERS_ROOM if self.state.caller.operator is None else OPERATORS_ROOM
             body = await read_body(cast(Receive, self.receive), limit or MAX_BODY_BYTES, room)
             if not body:
                 decode_body(json.Decoder(), body)

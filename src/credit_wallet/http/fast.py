@@ -13,9 +13,11 @@ from typing import Any, NamedTuple
 from msgspec import Struct, json
 
 from credit_wallet.domain.outcomes import Outcome
+from credit_wallet.domain.permissions import Permission
 from credit_wallet.errors import WalletError
-from credit_wallet.http import movements
+from credit_wallet.http import movement_routes, movements, purchase_routes
 from credit_wallet.http.decoding import MAX_MOVEMENT_BYTES, decode_body
+from credit_wallet.http.routing import NEEDS
 from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.telemetry import Logger
 from credit_wallet.wire.ambiguity import require_one_framing, require_single_headers
@@ -44,16 +46,25 @@ class _Call(NamedTuple):
     raw_path: bytes
     decoder: json.Decoder[Any]
     carry_out: Callable[..., Awaitable[Any]]
+    needs: Permission
     replied: Callable[[Any], tuple[Outcome, Struct]] = _moved
     """The outcome and the reply, of what ``carry_out`` returns."""
 
 
 CALLS = {
-    "/credit/charge": _Call(b"/credit/charge", json.Decoder(ChargeBody), movements.charge),
-    "/credit/hold": _Call(b"/credit/hold", json.Decoder(HoldBody), movements.hold),
-    "/credit/capture": _Call(b"/credit/capture", json.Decoder(CaptureBody), movements.capture),
-    "/credit/release": _Call(b"/credit/release", json.Decoder(ReleaseBody), movements.release),
-    "/credit/purchase": _Call(b"/credit/purchase", json.Decoder(BuyBody), movements.buy, _bought),
+    "/credit/charge": _Call(
+        b"/credit/charge", json.Decoder(ChargeBody), movements.charge, movement_routes.charge.opt[NEEDS]
+    ),
+    "/credit/hold": _Call(b"/credit/hold", json.Decoder(HoldBody), movements.hold, movement_routes.hold.opt[NEEDS]),
+    "/credit/capture": _Call(
+        b"/credit/capture", json.Decoder(CaptureBody), movements.capture, movement_routes.capture.opt[NEEDS]
+    ),
+    "/credit/release": _Call(
+        b"/credit/release", json.Decoder(ReleaseBody), movements.release, movement_routes.release.opt[NEEDS]
+    ),
+    "/credit/purchase": _Call(
+        b"/credit/purchase", json.Decoder(BuyBody), movements.buy, purchase_routes.purchase.opt[NEEDS], _bought
+    ),
 }
 
 
@@ -97,6 +108,8 @@ class FastLane:
                 address_of(scope),
                 text_of(headers.get(b"x-payer-token")),
             )
+            if call.needs not in caller.permissions:
+                caller.require(call.needs)
             received = await read_body(receive, MAX_MOVEMENT_BYTES, declared=headers.get(b"content-length"))
             body = decode_body(call.decoder, received)
             key = text_of(headers.get(b"idempotency-key"))

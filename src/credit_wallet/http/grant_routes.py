@@ -10,13 +10,12 @@ from litestar.params import JSONBody, QueryParameter
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 
 from credit_wallet.domain.grants import GrantOccurrence, GrantView
-from credit_wallet.http.dependencies import GivenCaller, GivenWallets
+from credit_wallet.http.dependencies import GivenWallets
 from credit_wallet.http.lanes import on_lane
 from credit_wallet.http.movements import required_key
 from credit_wallet.http.routing import DocumentResponse, IdempotencyKey, id_after, id_in_path, page_size, route
 from credit_wallet.ledger.reading_lanes import OPERATORS
 from credit_wallet.rules.validation import MAX_ID
-from credit_wallet.wire.auth import require_operator
 from credit_wallet.wire.grant_bodies import CreateGrantBody
 
 TAG = "Operator: grants"
@@ -27,18 +26,17 @@ GrantId = Annotated[int, id_in_path("grant")]
 @post(
     "/operator/grants",
     status_code=HTTP_201_CREATED,
-    **route(TAG, "invalid_amount", "wallet_not_found", "too_many_grants"),
+    **route(TAG, "invalid_amount", "wallet_not_found", "too_many_grants", needs="finance"),
 )
 @on_lane(OPERATORS)
 def create_grant(
-    data: JSONBody[CreateGrantBody], caller: GivenCaller, wallets: GivenWallets, idempotency_key: IdempotencyKey
+    data: JSONBody[CreateGrantBody], wallets: GivenWallets, idempotency_key: IdempotencyKey
 ) -> Response[GrantView]:
     """Create a grant
 
     Promises a wallet credit: once, or every month until a time. The worker credits each occurrence once when it is due,
-    and catches up on those that were missed unless their credit would have lapsed. For operators.
+    and catches up on those that were missed unless their credit would have lapsed.
     """
-    require_operator(caller)
     key = required_key(idempotency_key)
     return DocumentResponse(
         wallets.grants.create(
@@ -55,10 +53,9 @@ def create_grant(
     )
 
 
-@get("/operator/grants", **route(TAG, "wallet_not_found"))
+@get("/operator/grants", **route(TAG, "wallet_not_found", needs="view"))
 @on_lane(OPERATORS)
 def list_grants(
-    caller: GivenCaller,
     wallets: GivenWallets,
     wallet_id: Annotated[
         int | None,
@@ -71,17 +68,15 @@ def list_grants(
 ) -> list[GrantView]:
     """List grants
 
-    Grants by id, of one wallet or of all, canceled and finished ones included. For operators.
+    Grants by id, of one wallet or of all, canceled and finished ones included.
     """
-    require_operator(caller)
     return wallets.grants.list(wallet_id, after=after, limit=limit)
 
 
-@get("/operator/grants/{grant_id:int}/occurrences", **route(TAG, "grant_not_found"))
+@get("/operator/grants/{grant_id:int}/occurrences", **route(TAG, "grant_not_found", needs="view"))
 @on_lane(OPERATORS)
 def list_grant_occurrences(
     grant_id: GrantId,
-    caller: GivenCaller,
     wallets: GivenWallets,
     before: Annotated[
         int | None,
@@ -97,21 +92,18 @@ def list_grant_occurrences(
 ) -> list[GrantOccurrence]:
     """List the occurrences of a grant
 
-    The occurrences that were due, newest first: each was credited by a ledger entry, or lapsed before it could be. For
-    operators.
+    The occurrences that were due, newest first: each was credited by a ledger entry, or lapsed before it could be.
     """
-    require_operator(caller)
     return wallets.grants.occurrences(grant_id, before=before, limit=limit)
 
 
-@delete("/operator/grants/{grant_id:int}", status_code=HTTP_200_OK, **route(TAG, "grant_not_found"))
+@delete("/operator/grants/{grant_id:int}", status_code=HTTP_200_OK, **route(TAG, "grant_not_found", needs="finance"))
 @on_lane(OPERATORS)
-def cancel_grant(grant_id: GrantId, caller: GivenCaller, wallets: GivenWallets) -> GrantView:
+def cancel_grant(grant_id: GrantId, wallets: GivenWallets) -> GrantView:
     """Cancel a grant
 
-    Nothing more is credited, for good; credit that has arrived stays. For operators.
+    Nothing more is credited, for good; credit that has arrived stays.
     """
-    require_operator(caller)
     return wallets.grants.cancel(grant_id)
 
 

@@ -8,14 +8,14 @@ from litestar import delete, get, patch, post
 from litestar.params import JSONBody
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 
-from credit_wallet.domain.views import CreatedKey, KeyView, OwnerToken
+from credit_wallet.domain.views import CreatedKey, CreatedWallet, KeyView
 from credit_wallet.errors import KeyNotFound
 from credit_wallet.http.dependencies import GivenCaller, GivenWallets
 from credit_wallet.http.lanes import on_lane
 from credit_wallet.http.routing import id_after, id_in_path, page_size, route
 from credit_wallet.ledger.reading_lanes import OWNERS
 from credit_wallet.ledger.wallet import CreditWallet
-from credit_wallet.wire.auth import Caller, require_owner
+from credit_wallet.wire.auth import Caller, own_wallet
 from credit_wallet.wire.bodies import ConfigureKeyBody, CreateKeyBody, RotateBody
 from credit_wallet.wire.replies import Identity, Role
 
@@ -24,7 +24,7 @@ MAX_PAGE = 1_000
 KeyId = Annotated[int, id_in_path("agent key")]
 
 
-@get("/credit/keys", **route(TAG))
+@get("/credit/keys", **route(TAG, needs="manage"))
 @on_lane(OWNERS)
 def list_keys(
     caller: GivenCaller,
@@ -34,21 +34,21 @@ def list_keys(
 ) -> list[KeyView]:
     """List agent keys
 
-    The wallet's agent keys by id and what they have spent, expired and revoked ones included. For owners.
+    The wallet's agent keys by id and what they have spent, expired and revoked ones included.
     """
-    return wallets.keys.list(require_owner(caller), after=after, limit=limit)
+    return wallets.keys.list(own_wallet(caller), after=after, limit=limit)
 
 
-@post("/credit/keys", status_code=HTTP_201_CREATED, **route(TAG, "too_many_keys", "reference_in_use"))
+@post("/credit/keys", status_code=HTTP_201_CREATED, **route(TAG, "too_many_keys", "reference_in_use", needs="manage"))
 @on_lane(OWNERS)
 def create_key(data: JSONBody[CreateKeyBody], caller: GivenCaller, wallets: GivenWallets) -> CreatedKey:
     """Create an agent key
 
     A token for one agent, optionally with a monthly cap, a group for budgets, an expiry, and a reference and metadata
-    by which it is found. The token is in this response and never again. For owners.
+    by which it is found. The token is in this response and never again.
     """
     return wallets.keys.create(
-        require_owner(caller),
+        own_wallet(caller),
         label=data.label,
         monthly_cap_yen=data.monthly_cap_yen,
         expires_at=data.expires_at,
@@ -58,17 +58,21 @@ def create_key(data: JSONBody[CreateKeyBody], caller: GivenCaller, wallets: Give
     )
 
 
-@get("/credit/keys/{key_id:int}", **route(TAG, "key_not_found"))
+@get("/credit/keys/{key_id:int}", **route(TAG, "key_not_found", needs="manage"))
 @on_lane(OWNERS)
 def get_key(key_id: KeyId, caller: GivenCaller, wallets: GivenWallets) -> KeyView:
     """Get an agent key
 
-    One agent key of the wallet and what it has spent. For owners.
+    One agent key of the wallet and what it has spent.
     """
     return _own_key(wallets, caller, key_id)
 
 
-@patch("/credit/keys/{key_id:int}", status_code=HTTP_200_OK, **route(TAG, "key_not_found", "reference_in_use"))
+@patch(
+    "/credit/keys/{key_id:int}",
+    status_code=HTTP_200_OK,
+    **route(TAG, "key_not_found", "reference_in_use", needs="manage"),
+)
 @on_lane(OWNERS)
 def configure_key(
     key_id: KeyId, data: JSONBody[ConfigureKeyBody], caller: GivenCaller, wallets: GivenWallets
@@ -76,18 +80,18 @@ def configure_key(
     """Configure an agent key
 
     Changes what is sent of it: label, monthly cap, group, reference, or metadata, of which all pairs are replaced. They
-    count from the next charge on; what the key has spent stays. For owners.
+    count from the next charge on; what the key has spent stays.
     """
     _own_key(wallets, caller, key_id)
     return wallets.keys.configure(key_id, **data.asked())
 
 
-@delete("/credit/keys/{key_id:int}", status_code=HTTP_200_OK, **route(TAG, "key_not_found"))
+@delete("/credit/keys/{key_id:int}", status_code=HTTP_200_OK, **route(TAG, "key_not_found", needs="manage"))
 @on_lane(OWNERS)
 def revoke_key(key_id: KeyId, caller: GivenCaller, wallets: GivenWallets) -> KeyView:
     """Revoke an agent key
 
-    Revokes the key and all its tokens, permanently and at once. For owners.
+    Revokes the key and all its tokens, permanently and at once.
     """
     _own_key(wallets, caller, key_id)
     wallets.keys.revoke(key_id)
@@ -97,20 +101,20 @@ def revoke_key(key_id: KeyId, caller: GivenCaller, wallets: GivenWallets) -> Key
 @post(
     "/credit/keys/{key_id:int}/rotate",
     status_code=HTTP_201_CREATED,
-    **route(TAG, "key_not_found", "key_ended", "too_many_tokens"),
+    **route(TAG, "key_not_found", "key_ended", "too_many_tokens", needs="manage"),
 )
 @on_lane(OWNERS)
 def rotate_key(key_id: KeyId, data: JSONBody[RotateBody], caller: GivenCaller, wallets: GivenWallets) -> CreatedKey:
     """Rotate an agent key
 
     Creates another token for the same key, whose cap, spending and label stay as they are. Earlier tokens work for
-    `overlap_seconds` more. The token is in this response and never again. For owners.
+    `overlap_seconds` more. The token is in this response and never again.
     """
     _own_key(wallets, caller, key_id)
     return wallets.keys.rotate(key_id, overlap_seconds=data.overlap_seconds)
 
 
-@get("/credit/whoami", **route(TAG))
+@get("/credit/whoami", **route(TAG, needs="identify"))
 async def whoami(caller: GivenCaller) -> Identity:
     """Identify the caller
 
@@ -131,20 +135,20 @@ def identity_of(caller: Caller) -> Identity:
     return Identity("operator")
 
 
-@post("/credit/token/rotate", status_code=HTTP_201_CREATED, **route(TAG, "too_many_tokens"))
+@post("/credit/token/rotate", status_code=HTTP_201_CREATED, **route(TAG, "too_many_tokens", needs="own"))
 @on_lane(OWNERS)
-def rotate_owner_token(data: JSONBody[RotateBody], caller: GivenCaller, wallets: GivenWallets) -> OwnerToken:
+def rotate_owner_token(data: JSONBody[RotateBody], caller: GivenCaller, wallets: GivenWallets) -> CreatedWallet:
     """Rotate the owner token
 
     Creates another owner token; earlier ones work for `overlap_seconds` more. The token is in this response and never
-    again. For owners.
+    again.
     """
-    return wallets.rotate_owner_token(require_owner(caller), overlap_seconds=data.overlap_seconds)
+    return wallets.rotate_owner_token(own_wallet(caller), overlap_seconds=data.overlap_seconds)
 
 
 def _own_key(wallets: CreditWallet, caller: Caller, key_id: int) -> KeyView:
     """A key of the caller's wallet; another wallet's does not exist for the caller."""
-    wallet_id = require_owner(caller)
+    wallet_id = own_wallet(caller)
     key = wallets.keys.show(key_id)
     if key.wallet_id != wallet_id:
         raise KeyNotFound(f"there is no agent key {key_id}; check the id", key_id=key_id)

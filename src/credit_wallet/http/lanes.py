@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 def on_lane(lane: Lane) -> Callable[[Callable[..., T]], Callable[..., Awaitable[T]]]:
-    """Run a route's function on a thread of ``lane``, within the caller's wallet's share of that lane.
+    """Run a route's function on a thread of ``lane``, within the share of it that is the caller's.
 
     The function must take ``wallets``.
     """
@@ -22,14 +22,10 @@ def on_lane(lane: Lane) -> Callable[[Callable[..., T]], Callable[..., Awaitable[
     def decorate(function: Callable[..., T]) -> Callable[..., Awaitable[T]]:
         @wraps(function)
         async def run(**arguments: Any) -> T:
-            wallets = cast(CreditWallet, arguments["wallets"])
-            return await wallets.reading_lanes.ask_for(_wallet_of(arguments.get("caller")), lane, function, **arguments)
+            wallets, caller = cast(CreditWallet, arguments["wallets"]), cast("Caller | None", arguments.get("caller"))
+            share, asked = (0, lane) if caller is None else (caller.share, caller.lane(lane))
+            return await wallets.reading_lanes.ask_for(share, asked, function, **arguments)
 
         return run
 
     return decorate
-
-
-def _wallet_of(caller: Caller | None) -> int:
-    """The wallet whose share of the lane a request counts against; 0 for callers without a wallet."""
-    return 0 if caller is None or caller.access is None else caller.access.wallet_id

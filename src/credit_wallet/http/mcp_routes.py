@@ -16,11 +16,11 @@ from litestar.status_codes import HTTP_200_OK
 
 from credit_wallet.domain.distinct_members import require_distinct_members_if_json
 from credit_wallet.http.dependencies import GivenCaller, GivenPayments, GivenSettings, GivenWallets
-from credit_wallet.http.routing import SECURITY
+from credit_wallet.http.routing import NEEDS
 from credit_wallet.mcp.wallets import LedgerWallet, Wallet
 from credit_wallet.telemetry import Logger
 from credit_wallet.wire.asgi import RawHeaders, Scope
-from credit_wallet.wire.auth import require_access
+from credit_wallet.wire.auth import own_access
 from credit_wallet.wire.problems import McpNotInstalled
 
 Respond: TypeAlias = Callable[[Scope, bytes, Wallet, tuple[str, ...]], Awaitable[tuple[int, RawHeaders, bytes]]]
@@ -35,7 +35,7 @@ MAX_MESSAGE_BYTES = 65_536
     "/mcp",
     status_code=HTTP_200_OK,
     include_in_schema=False,
-    security=SECURITY,
+    opt={NEEDS: "read"},
     request_max_body_size=MAX_MESSAGE_BYTES,
 )
 async def speak_mcp(
@@ -46,7 +46,7 @@ async def speak_mcp(
     settings: GivenSettings,
 ) -> Response[bytes]:
     """One message of MCP and its response."""
-    access = require_access(caller)
+    access = own_access(caller)
     wallet = LedgerWallet(wallets, lambda: access, payments, settings.topup_url)
     body = await request.body()
     require_distinct_members_if_json(body)

@@ -20,7 +20,7 @@ TAG = "Charges and holds"
 _SHORT: dict[str, Any] = {"status_code": HTTP_200_OK, "request_max_body_size": MAX_MOVEMENT_BYTES}
 
 
-@post("/credit/charge", **_SHORT, **route(TAG, *SPENDING_CODES, payer=True))
+@post("/credit/charge", **_SHORT, **route(TAG, *SPENDING_CODES, payer=True, needs="spend"))
 async def charge(
     data: JSONBody[ChargeBody], caller: GivenCaller, wallets: GivenWallets, idempotency_key: IdempotencyKey
 ) -> Response[MovementReply]:
@@ -32,7 +32,7 @@ async def charge(
     return movement_reply(await movements.charge(wallets, caller, data, idempotency_key))
 
 
-@post("/credit/hold", **_SHORT, **route(TAG, *SPENDING_CODES, payer=True))
+@post("/credit/hold", **_SHORT, **route(TAG, *SPENDING_CODES, payer=True, needs="spend"))
 async def hold(
     data: JSONBody[HoldBody], caller: GivenCaller, wallets: GivenWallets, idempotency_key: IdempotencyKey
 ) -> Response[MovementReply]:
@@ -44,7 +44,7 @@ async def hold(
     return movement_reply(await movements.hold(wallets, caller, data, idempotency_key))
 
 
-@post("/credit/capture", **_SHORT, **route(TAG, *SPENDING_CODES[:-1], "hold_not_found", "hold_closed"))
+@post("/credit/capture", **_SHORT, **route(TAG, *SPENDING_CODES[:-1], "hold_not_found", "hold_closed", needs="spend"))
 async def capture(
     data: JSONBody[CaptureBody], caller: GivenCaller, wallets: GivenWallets, idempotency_key: IdempotencyKey
 ) -> Response[MovementReply]:
@@ -56,7 +56,7 @@ async def capture(
     return movement_reply(await movements.capture(wallets, caller, data, idempotency_key))
 
 
-@post("/credit/release", **_SHORT, **route(TAG, "hold_not_found", "hold_closed"))
+@post("/credit/release", **_SHORT, **route(TAG, "hold_not_found", "hold_closed", needs="spend"))
 async def release(
     data: JSONBody[ReleaseBody], caller: GivenCaller, wallets: GivenWallets, idempotency_key: IdempotencyKey
 ) -> Response[MovementReply]:
@@ -67,7 +67,7 @@ async def release(
     return movement_reply(await movements.release(wallets, caller, data, idempotency_key))
 
 
-@post("/credit/extend", status_code=HTTP_200_OK, **route(TAG, "hold_not_found", "hold_closed"))
+@post("/credit/extend", status_code=HTTP_200_OK, **route(TAG, "hold_not_found", "hold_closed", needs="spend"))
 async def extend_hold(
     data: JSONBody[ExtendBody], caller: GivenCaller, wallets: GivenWallets
 ) -> Response[MovementReply]:
@@ -82,7 +82,7 @@ async def extend_hold(
 @post(
     "/credit/refund",
     status_code=HTTP_200_OK,
-    **route(TAG, "invalid_amount", "entry_not_found", "refund_exceeds_charge"),
+    **route(TAG, "invalid_amount", "entry_not_found", "refund_exceeds_charge", needs="refund"),
 )
 async def refund(
     data: JSONBody[RefundBody], caller: GivenCaller, wallets: GivenWallets, idempotency_key: IdempotencyKey
@@ -94,7 +94,7 @@ async def refund(
     return movement_reply(await movements.refund(wallets, caller, data, idempotency_key))
 
 
-@post("/credit/charge/batch", status_code=HTTP_200_OK, **route(TAG, "invalid_amount"))
+@post("/credit/charge/batch", status_code=HTTP_200_OK, **route(TAG, "invalid_amount", needs="sell_to_many"))
 async def charge_batch(
     data: JSONBody[BatchBody], caller: GivenCaller, wallets: GivenWallets, settings: GivenSettings
 ) -> BatchReply:
@@ -102,7 +102,7 @@ async def charge_batch(
 
     Makes up to 1,000 charges in one durable batch. Each charge succeeds or is refused individually: `outcomes` has a
     movement or a problem for each, in the order of the request. Each charge has its own idempotency key, so the call
-    needs no header. For operators.
+    needs no header.
     """
     return await movements.charge_batch(wallets, caller, data, settings.topup_url)
 

@@ -16,7 +16,7 @@ from credit_wallet.errors import Forbidden, InvalidAmount, InvalidRequest, Walle
 from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.rules.usage import asked_for
 from credit_wallet.rules.validation import is_idempotency_key
-from credit_wallet.wire.auth import Caller, require_operator, require_seller
+from credit_wallet.wire.auth import Caller
 from credit_wallet.wire.bodies import (
     BatchBody,
     BatchItem,
@@ -99,7 +99,6 @@ async def extend(wallets: CreditWallet, caller: Caller, body: ExtendBody) -> Out
 
 async def refund(wallets: CreditWallet, caller: Caller, body: RefundBody, key: str | None) -> Outcome:
     """Refund a charge; for the operator, and for the seller that made it."""
-    require_seller(caller)
     return await wallets.arefund(
         body.txn_id, body.amount_yen, idempotency_key=required_key(key), note=body.note, actor=caller.actor
     )
@@ -107,7 +106,6 @@ async def refund(wallets: CreditWallet, caller: Caller, body: RefundBody, key: s
 
 async def buy(wallets: CreditWallet, caller: Caller, body: BuyBody, key: str | None) -> tuple[Outcome, str]:
     """Sell a request to the payer that the seller names; the outcome, and the purchase's key from now on."""
-    require_seller(caller)
     wallet_id, key_id = _payer(caller, body.wallet_id)
     purchase_key = purchase_key_of(required_key(key), key_id)
     outcome = await wallets.purchases.abuy(
@@ -137,7 +135,6 @@ def purchase_key_of(key: str, key_id: int | None) -> str:
 
 async def serve(wallets: CreditWallet, caller: Caller, body: ServeBody) -> Outcome:
     """Record that a purchase was served."""
-    require_seller(caller)
     return await wallets.purchases.aserve(
         body.wallet_id, body.purchase_key, attempt=body.attempt, forget=body.forget, actor=caller.actor
     )
@@ -145,7 +142,6 @@ async def serve(wallets: CreditWallet, caller: Caller, body: ServeBody) -> Outco
 
 async def renew(wallets: CreditWallet, caller: Caller, body: RenewBody) -> Outcome:
     """Keep a purchase for its attempt."""
-    require_seller(caller)
     return await wallets.purchases.arenew(
         body.wallet_id, body.purchase_key, attempt=body.attempt, lease_seconds=body.lease_seconds, actor=caller.actor
     )
@@ -153,15 +149,13 @@ async def renew(wallets: CreditWallet, caller: Caller, body: RenewBody) -> Outco
 
 async def undo(wallets: CreditWallet, caller: Caller, body: UndoBody) -> Outcome:
     """Give back what a purchase took."""
-    require_seller(caller)
     return await wallets.purchases.aundo(
         body.wallet_id, body.purchase_key, attempt=body.attempt, reason=body.reason, actor=caller.actor
     )
 
 
-async def operator_topup(wallets: CreditWallet, caller: Caller, body: OperatorTopupBody, key: str | None) -> Outcome:
+async def operator_topup(wallets: CreditWallet, body: OperatorTopupBody, key: str | None) -> Outcome:
     """Credit a wallet by hand; for the operator."""
-    require_operator(caller)
     return await wallets.atopup(
         body.wallet_id,
         body.amount_yen,
@@ -174,7 +168,6 @@ async def operator_topup(wallets: CreditWallet, caller: Caller, body: OperatorTo
 
 async def charge_batch(wallets: CreditWallet, caller: Caller, body: BatchBody, topup_url: str) -> BatchReply:
     """Charge many wallets in one durable batch; for the operator. Every item has its own idempotency key."""
-    require_operator(caller)
     outcomes = await wallets.acharge_many(
         [_charge_of_batch(number, item, caller.actor) for number, item in enumerate(body.charges)]
     )

@@ -12,7 +12,7 @@ from msgspec import structs
 from credit_wallet.domain.views import ReferencedWallet, WalletView
 from credit_wallet.errors import SealNotFound
 from credit_wallet.http import movements
-from credit_wallet.http.dependencies import GivenCaller, GivenSettings, GivenWallets
+from credit_wallet.http.dependencies import GivenSettings, GivenWallets
 from credit_wallet.http.lanes import on_lane
 from credit_wallet.http.routing import (
     DocumentResponse,
@@ -26,7 +26,6 @@ from credit_wallet.http.routing import (
 from credit_wallet.ledger.reading_lanes import OPERATORS
 from credit_wallet.notices.targets import OPERATOR, TargetView
 from credit_wallet.stores.jobs.seals import Anchor
-from credit_wallet.wire.auth import require_operator
 from credit_wallet.wire.bodies import CreateWalletBody, EnabledBody, MetadataBody, OperatorTopupBody, TargetsBody
 from credit_wallet.wire.replies import MovementReply
 
@@ -34,18 +33,15 @@ TAG = "Operator: wallets"
 MAX_PAGE = 1_000
 
 
-@post("/operator/wallets", status_code=HTTP_201_CREATED, **route(TAG, also=HTTP_200_OK))
+@post("/operator/wallets", status_code=HTTP_201_CREATED, **route(TAG, needs="support", also=HTTP_200_OK))
 @on_lane(OPERATORS)
-def create_wallet(
-    data: JSONBody[CreateWalletBody], caller: GivenCaller, wallets: GivenWallets
-) -> Response[ReferencedWallet]:
+def create_wallet(data: JSONBody[CreateWalletBody], wallets: GivenWallets) -> Response[ReferencedWallet]:
     """Create a wallet
 
     A new, empty wallet and its owner token, which is in this response and never again. With a `reference` that a wallet
     has already, the response is 200 with that wallet, as it is and without a token, so a request whose response was
-    lost can be sent again; `POST /operator/wallets/{wallet_id}/token/rotate` makes another token. For operators.
+    lost can be sent again; `POST /operator/wallets/{wallet_id}/token/rotate` makes another token.
     """
-    require_operator(caller)
     settings = structs.asdict(data)
     reference = settings.pop("reference")
     if reference is None:
@@ -56,108 +52,93 @@ def create_wallet(
     return DocumentResponse(created, status_code=HTTP_201_CREATED if created.created else HTTP_200_OK)
 
 
-@get("/operator/wallets", **route(TAG))
+@get("/operator/wallets", **route(TAG, needs="view"))
 @on_lane(OPERATORS)
 def list_wallets(
-    caller: GivenCaller,
     wallets: GivenWallets,
     after: Annotated[int, id_after("wallets")] = 0,
     limit: Annotated[int, page_size(MAX_PAGE)] = 100,
 ) -> list[WalletView]:
     """List wallets
 
-    Wallets by id. For operators.
+    Wallets by id.
     """
-    require_operator(caller)
     return wallets.list(after=after, limit=limit)
 
 
-@get("/operator/wallets/{wallet_id:int}", **route(TAG, "wallet_not_found"))
+@post(
+    "/operator/wallets/{wallet_id:int}/enabled",
+    status_code=HTTP_200_OK,
+    **route(TAG, "wallet_not_found", needs="support"),
+)
 @on_lane(OPERATORS)
-def get_wallet_by_id(wallet_id: WalletId, caller: GivenCaller, wallets: GivenWallets) -> WalletView:
-    """Get a wallet by id
-
-    One wallet with its balance, settings and spending in the current cycle. For operators.
-    """
-    require_operator(caller)
-    return wallets.show(wallet_id)
-
-
-@post("/operator/wallets/{wallet_id:int}/enabled", status_code=HTTP_200_OK, **route(TAG, "wallet_not_found"))
-@on_lane(OPERATORS)
-def set_wallet_enabled(
-    wallet_id: WalletId, data: JSONBody[EnabledBody], caller: GivenCaller, wallets: GivenWallets
-) -> WalletView:
+def set_wallet_enabled(wallet_id: WalletId, data: JSONBody[EnabledBody], wallets: GivenWallets) -> WalletView:
     """Enable or disable a wallet
 
-    A disabled wallet spends nothing. It still takes credit, and its open holds can be captured. For operators.
+    A disabled wallet spends nothing. It still takes credit, and its open holds can be captured.
     """
-    require_operator(caller)
     wallets.configure(wallet_id, enabled=data.enabled)
     return wallets.show(wallet_id)
 
 
-@post("/operator/wallets/{wallet_id:int}/metadata", status_code=HTTP_200_OK, **route(TAG, "wallet_not_found"))
+@post(
+    "/operator/wallets/{wallet_id:int}/metadata",
+    status_code=HTTP_200_OK,
+    **route(TAG, "wallet_not_found", needs="support"),
+)
 @on_lane(OPERATORS)
-def set_wallet_metadata(
-    wallet_id: WalletId, data: JSONBody[MetadataBody], caller: GivenCaller, wallets: GivenWallets
-) -> WalletView:
+def set_wallet_metadata(wallet_id: WalletId, data: JSONBody[MetadataBody], wallets: GivenWallets) -> WalletView:
     """Set a wallet's metadata
 
-    Replaces all pairs that there were. Owners see them, agents do not. For operators.
+    Replaces all pairs that there were. Owners see them, agents do not.
     """
-    require_operator(caller)
     wallets.configure(wallet_id, metadata=data.metadata)
     return wallets.show(wallet_id)
 
 
-@post("/operator/topup", status_code=HTTP_200_OK, **route(TAG, "invalid_amount", "wallet_not_found"))
+@post("/operator/topup", status_code=HTTP_200_OK, **route(TAG, "invalid_amount", "wallet_not_found", needs="finance"))
 async def top_up_wallet(
-    data: JSONBody[OperatorTopupBody], caller: GivenCaller, wallets: GivenWallets, idempotency_key: IdempotencyKey
+    data: JSONBody[OperatorTopupBody], wallets: GivenWallets, idempotency_key: IdempotencyKey
 ) -> Response[MovementReply]:
     """Top up a wallet by hand
 
-    Credits a wallet without a payment through Stripe: for money that was received elsewhere, or as a promotion. For
-    operators.
+    Credits a wallet without a payment through Stripe: for money that was received elsewhere, or as a promotion.
     """
-    return movement_reply(await movements.operator_topup(wallets, caller, data, idempotency_key))
+    return movement_reply(await movements.operator_topup(wallets, data, idempotency_key))
 
 
-@get("/operator/notification-targets", **route(TAG))
+@get("/operator/notification-targets", **route(TAG, needs="view"))
 @on_lane(OPERATORS)
-def list_notification_targets(caller: GivenCaller, wallets: GivenWallets) -> list[TargetView]:
+def list_notification_targets(wallets: GivenWallets) -> list[TargetView]:
     """List the operators' notification targets
 
-    Where notices about all wallets go. For operators.
+    Where notices about all wallets go.
     """
-    require_operator(caller)
     return wallets.targets.list(OPERATOR)
 
 
-@put("/operator/notification-targets", **route(TAG, "target_not_found"))
+@put("/operator/notification-targets", **route(TAG, "target_not_found", needs="administer"))
 @on_lane(OPERATORS)
 def replace_notification_targets(
-    data: JSONBody[TargetsBody], caller: GivenCaller, wallets: GivenWallets, settings: GivenSettings
+    data: JSONBody[TargetsBody], wallets: GivenWallets, settings: GivenSettings
 ) -> list[TargetView]:
     """Replace the operators' notification targets
 
     Sends notices about all wallets to these targets and no others. The `secret` of a new webhook is in this response
-    and never again. For operators.
+    and never again.
     """
-    require_operator(caller)
     wanted = [target.wanted() for target in data.notification_targets]
     return wallets.targets.set(OPERATOR, wanted, mail=settings.notify.mail, private=settings.notify.private)
 
 
-@get("/operator/seal", **route(TAG, "seal_not_found"))
+@get("/operator/seal", **route(TAG, "seal_not_found", needs="view"))
 @on_lane(OPERATORS)
-def get_seal(caller: GivenCaller, wallets: GivenWallets) -> Anchor:
+def get_seal(wallets: GivenWallets) -> Anchor:
     """Get the latest seal
 
     The latest seal of the ledger. Keep a copy elsewhere: `credit-wallet verify --anchor` then proves that no entry up
-    to it has changed since. For operators.
+    to it has changed since.
     """
-    require_operator(caller)
     seal = wallets.seals.latest()
     if seal is None:
         raise SealNotFound("no ledger entry is sealed yet; the worker seals within a minute")
@@ -167,7 +148,6 @@ def get_seal(caller: GivenCaller, wallets: GivenWallets) -> Anchor:
 OPERATOR_ROUTES = (
     create_wallet,
     list_wallets,
-    get_wallet_by_id,
     set_wallet_enabled,
     set_wallet_metadata,
     top_up_wallet,

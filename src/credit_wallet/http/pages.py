@@ -8,6 +8,7 @@ from litestar import Request, get
 from litestar.openapi.plugins import SwaggerRenderPlugin
 
 from credit_wallet.http.openapi.document import document_of
+from credit_wallet.http.routing import NEEDS
 
 _SWAGGER = "5.18.2"
 _SWAGGER_FILES = f"https://cdn.jsdelivr.net/npm/swagger-ui-dist@{_SWAGGER}/"
@@ -23,7 +24,7 @@ PAGE_POLICY = (
 _swagger = SwaggerRenderPlugin(version=_SWAGGER)
 
 
-@get("/docs", media_type="text/html", include_in_schema=False, sync_to_thread=False)
+@get("/docs", media_type="text/html", include_in_schema=False, sync_to_thread=False, opt={NEEDS: None})
 def show_docs(request: Request[Any, Any, Any]) -> bytes:
     """The endpoints in a browser, to read and to try."""
     return _swagger.render(request, document_of(request.app))

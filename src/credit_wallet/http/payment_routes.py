@@ -21,7 +21,7 @@ from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.payments.factory import configured
 from credit_wallet.payments.replies import TopupReply
 from credit_wallet.wire.asgi import Receive
-from credit_wallet.wire.auth import Caller, require_operator, require_owner
+from credit_wallet.wire.auth import Caller, own_wallet
 from credit_wallet.wire.bodies import PayBackBody, TopupBody
 from credit_wallet.wire.receiving import STRANGERS_ROOM, read_body
 from credit_wallet.wire.replies import TopupPage
@@ -60,7 +60,7 @@ class Received(Struct, frozen=True):
 @post(
     "/credit/topup",
     status_code=HTTP_201_CREATED,
-    **route(TAG, "invalid_amount", "topup_in_flight", "wallet_disabled", *_STRIPE_CODES),
+    **route(TAG, "invalid_amount", "topup_in_flight", "wallet_disabled", *_STRIPE_CODES, needs="manage"),
 )
 @on_lane(PAYMENTS)
 def create_topup(
@@ -73,9 +73,9 @@ def create_topup(
     """Create a top-up
 
     Asks Stripe for a payment. Confirm `client_secret` with Stripe's card form, or with `checkout` send people to
-    `checkout_url`. The wallet is credited when Stripe reports that the payment succeeded. For owners.
+    `checkout_url`. The wallet is credited when Stripe reports that the payment succeeded.
     """
-    wallet_id = require_owner(caller)
+    wallet_id = own_wallet(caller)
     key = required_key(idempotency_key)
     ready = configured(payments)
     reply = ready.request(
@@ -83,39 +83,44 @@ def create_topup(
         data.amount_yen,
         idempotency_key=key,
         flow="checkout" if data.checkout else "intent",
+        actor=caller.actor,
     )
     return DocumentResponse(reply, headers={"Idempotent-Replayed": "true"} if reply.replayed else {})
 
 
-@get("/credit/topups", **route(TAG))
+@get("/credit/topups", **route(TAG, needs="manage"))
 @on_lane(OWNERS)
 def list_topups(
     caller: GivenCaller, wallets: GivenWallets, limit: Annotated[int, page_size(MAX_PAGE)] = 50
 ) -> TopupPage:
     """List top-ups
 
-    The wallet's top-ups through Stripe, newest first. For owners.
+    The wallet's top-ups through Stripe, newest first.
     """
-    return TopupPage(wallets.topups.list(require_owner(caller), limit=limit))
+    return TopupPage(wallets.topups.list(own_wallet(caller), limit=limit))
 
 
-@get("/credit/topups/{topup_id:str}", **route(TAG, "topup_not_found", *_STRIPE_CODES))
+@get("/credit/topups/{topup_id:str}", **route(TAG, "topup_not_found", *_STRIPE_CODES, needs="manage"))
 @on_lane(PAYMENTS)
 def get_topup(topup_id: TopupId, caller: GivenCaller, wallets: GivenWallets, payments: GivenPayments) -> TopupReply:
     """Get a top-up
 
-    One top-up of the wallet, with what is needed to pay it. For owners.
+    One top-up of the wallet, with what is needed to pay it.
     """
     _own_topup(wallets, caller, topup_id)
     return configured(payments).show(topup_id)
 
 
-@delete("/credit/topups/{topup_id:str}", status_code=HTTP_200_OK, **route(TAG, "topup_not_found", *_STRIPE_CODES))
+@delete(
+    "/credit/topups/{topup_id:str}",
+    status_code=HTTP_200_OK,
+    **route(TAG, "topup_not_found", *_STRIPE_CODES, needs="manage"),
+)
 @on_lane(PAYMENTS)
 def cancel_topup(topup_id: TopupId, caller: GivenCaller, wallets: GivenWallets, payments: GivenPayments) -> TopupReply:
     """Cancel a top-up
 
-    Cancels a top-up that nobody has paid; one that was paid in the meantime is credited. For owners.
+    Cancels a top-up that nobody has paid; one that was paid in the meantime is credited.
     """
     _own_topup(wallets, caller, topup_id)
     return configured(payments).cancel(topup_id)
@@ -124,22 +129,28 @@ def cancel_topup(topup_id: TopupId, caller: GivenCaller, wallets: GivenWallets, 
 @post(
     "/operator/topups/{topup_id:str}/pay-back",
     status_code=HTTP_200_OK,
-    **route(TAG, "invalid_amount", "topup_not_found", "refund_exceeds_charge", "pay_back_not_allowed", *_STRIPE_CODES),
+    **route(
+        TAG,
+        "invalid_amount",
+        "topup_not_found",
+        "refund_exceeds_charge",
+        "pay_back_not_allowed",
+        *_STRIPE_CODES,
+        needs="finance",
+    ),
 )
 @on_lane(PAYMENTS)
 def pay_back_topup(
     topup_id: TopupId,
     data: JSONBody[PayBackBody],
-    caller: GivenCaller,
     wallets: GivenWallets,  # noqa: ARG001 - it runs on one of their lanes
     payments: GivenPayments,
     idempotency_key: IdempotencyKey,
 ) -> TopupReply:
     """Pay unused credit back
 
-    Pays unused credit of a top-up back to the card that paid for it. Off by default, and limited by law. For operators.
+    Pays unused credit of a top-up back to the card that paid for it. Off by default, and limited by law.
     """
-    require_operator(caller)
     key = required_key(idempotency_key)
     ready = configured(payments)
     return ready.pay_back(topup_id, data.amount_yen, idempotency_key=key)
@@ -156,7 +167,7 @@ def pay_back_topup(
         "body_too_large",
         "topup_not_found",
         *_STRIPE_CODES,
-        security=(),
+        needs=None,
     ),
 )
 async def receive_stripe_event(
@@ -165,7 +176,7 @@ async def receive_stripe_event(
     """Receive a Stripe event
 
     The address for Stripe's webhook. It answers 200 once the event is durable; Stripe delivers again after any other
-    answer. Needs no token: the signature says who sends it.
+    answer. The signature says who sends it.
     """
     ready = configured(payments)
     payload = await read_body(cast(Receive, request.receive), MAX_DELIVERY_BYTES, STRANGERS_ROOM)
@@ -174,7 +185,7 @@ async def receive_stripe_event(
 
 def _own_topup(wallets: CreditWallet, caller: Caller, topup_id: str) -> TopupView:
     """A top-up of the caller's wallet; another wallet's does not exist for the caller."""
-    wallet_id = require_owner(caller)
+    wallet_id = own_wallet(caller)
     topup = wallets.topups.show(topup_id)
     if topup.wallet_id != wallet_id:
         raise TopupNotFound(f"there is no top-up {topup_id}; check the id", topup_id=topup_id)

@@ -11,17 +11,17 @@ from credit_wallet.http.dependencies import GivenCaller, GivenWallets
 from credit_wallet.http.lanes import on_lane
 from credit_wallet.http.routing import WalletId, route
 from credit_wallet.ledger.reading_lanes import OPERATORS, OWNERS
-from credit_wallet.wire.auth import Caller, require_operator
+from credit_wallet.wire.auth import Caller
 from credit_wallet.wire.bodies import PriceGroupBody
 from credit_wallet.wire.replies import PriceReply, PricesReply
 
 
-@get("/credit/prices", **route("Wallet", payer=True))
+@get("/credit/prices", **route("Wallet", payer=True, needs="identify"))
 @on_lane(OWNERS)
 def list_prices(caller: GivenCaller, wallets: GivenWallets) -> PricesReply:
     """List prices
 
-    What items cost the caller's wallet now, and the prices that are announced for later. For owners and agents; sellers
+    What items cost the wallet now, and the prices that are announced for later. For owners and agents; sellers
     and operators see the prices of everybody, or of the wallet whose token they send as `X-Payer-Token`.
     """
     wallet_id = _payer(caller)
@@ -34,17 +34,14 @@ def list_prices(caller: GivenCaller, wallets: GivenWallets) -> PricesReply:
 @post(
     "/operator/wallets/{wallet_id:int}/price-group",
     status_code=HTTP_200_OK,
-    **route("Operator: wallets", "wallet_not_found"),
+    **route("Operator: wallets", "wallet_not_found", needs="administer"),
 )
 @on_lane(OPERATORS)
-def set_price_group(
-    wallet_id: WalletId, data: JSONBody[PriceGroupBody], caller: GivenCaller, wallets: GivenWallets
-) -> WalletView:
+def set_price_group(wallet_id: WalletId, data: JSONBody[PriceGroupBody], wallets: GivenWallets) -> WalletView:
     """Set a wallet's price group
 
-    From now on the group's prices count for the wallet, before those of everybody; null for no group. For operators.
+    From now on the group's prices count for the wallet, before those of everybody; null for no group.
     """
-    require_operator(caller)
     wallets.configure(wallet_id, price_group=data.price_group)
     return wallets.show(wallet_id)
 

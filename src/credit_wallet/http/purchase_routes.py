@@ -28,7 +28,7 @@ TAG = "Purchases"
     "/credit/purchase",
     status_code=HTTP_200_OK,
     request_max_body_size=MAX_MOVEMENT_BYTES,
-    **route(TAG, *SPENDING_CODES, "purchase_running", "retries_exhausted", payer=True),
+    **route(TAG, *SPENDING_CODES, "purchase_running", "retries_exhausted", payer=True, needs="sell"),
 )
 async def purchase(
     data: JSONBody[BuyBody], caller: GivenCaller, wallets: GivenWallets, idempotency_key: IdempotencyKey
@@ -36,7 +36,7 @@ async def purchase(
     """Sell a request
 
     Charges the price of a buyer's request, or holds it, unless the same request was paid for before. `X-Payer-Token` is
-    the token of the buyer's wallet; `Idempotency-Key` names the buyer's request. For sellers and operators.
+    the token of the buyer's wallet; `Idempotency-Key` names the buyer's request.
     """
     outcome, purchase_key = await movements.buy(wallets, caller, data, idempotency_key)
     return DocumentResponse(
@@ -44,14 +44,17 @@ async def purchase(
     )
 
 
-@post("/credit/purchase/serve", status_code=HTTP_200_OK, **route(TAG, "wallet_not_found", "purchase_not_found"))
+@post(
+    "/credit/purchase/serve",
+    status_code=HTTP_200_OK,
+    **route(TAG, "wallet_not_found", "purchase_not_found", needs="sell"),
+)
 async def serve_purchase(
     data: JSONBody[ServeBody], caller: GivenCaller, wallets: GivenWallets
 ) -> Response[MovementReply]:
     """Mark a purchase as served
 
-    Records that the response has begun to reach the buyer. From now on the purchase is final and cannot be undone. For
-    sellers and operators.
+    Records that the response has begun to reach the buyer. From now on the purchase is final and cannot be undone.
     """
     return movement_reply(await movements.serve(wallets, caller, data))
 
@@ -59,26 +62,30 @@ async def serve_purchase(
 @post(
     "/credit/purchase/renew",
     status_code=HTTP_200_OK,
-    **route(TAG, "wallet_not_found", "purchase_not_found", "purchase_running"),
+    **route(TAG, "wallet_not_found", "purchase_not_found", "purchase_running", needs="sell"),
 )
 async def renew_purchase(
     data: JSONBody[RenewBody], caller: GivenCaller, wallets: GivenWallets
 ) -> Response[MovementReply]:
     """Renew a purchase's lease
 
-    Keeps a purchase, and the hold that pays for it, while the attempt is still working. For sellers and operators.
+    Keeps a purchase, and the hold that pays for it, while the attempt is still working.
     """
     return movement_reply(await movements.renew(wallets, caller, data))
 
 
-@post("/credit/purchase/undo", status_code=HTTP_200_OK, **route(TAG, "wallet_not_found", "purchase_not_found"))
+@post(
+    "/credit/purchase/undo",
+    status_code=HTTP_200_OK,
+    **route(TAG, "wallet_not_found", "purchase_not_found", needs="sell"),
+)
 async def undo_purchase(
     data: JSONBody[UndoBody], caller: GivenCaller, wallets: GivenWallets
 ) -> Response[MovementReply]:
     """Undo a purchase
 
     Returns what a purchase took, provided that this attempt holds it and the buyer was not served; otherwise nothing
-    moves. For sellers and operators.
+    moves.
     """
     return movement_reply(await movements.undo(wallets, caller, data))
 

@@ -13,6 +13,7 @@ from litestar.types import Serializer
 
 from credit_wallet.domain.documents import document
 from credit_wallet.domain.outcomes import Outcome
+from credit_wallet.domain.permissions import Permission
 from credit_wallet.rules.validation import MAX_ID
 from credit_wallet.wire.asgi import RawHeaders
 from credit_wallet.wire.headers import outcome_headers
@@ -31,6 +32,9 @@ CODES = "codes"
 
 ALSO = "also"
 """Under which it has another status of success, 0 for none."""
+
+NEEDS = "needs"
+"""In the ``opt`` of every route: the permission that a caller needs, None when it is open to anybody."""
 
 PAYER = "payer"
 """In the ``opt`` of a route: a seller or operator may say who pays with ``X-Payer-Token``."""
@@ -87,16 +91,22 @@ WalletId = Annotated[int, id_in_path("wallet")]
 def route(
     tag: str,
     *codes: str,
+    needs: Permission | None,
     security: Sequence[dict[str, list[str]]] = SECURITY,
     payer: bool = False,
     also: int = 0,
 ) -> dict[str, Any]:
-    """What a route is declared with: its tag, who may call it, and the codes that are its own.
+    """What a route is declared with: its tag, the permission that a caller needs, and the codes that are its own.
 
-    Codes that follow from the kind of call (a token, a body, an idempotency key) are added by the document. ``payer``
-    is for calls that take ``X-Payer-Token``; ``also`` is another status of success.
+    A route that needs None is open to anybody. Codes that follow from the kind of call (a token, a body, an idempotency
+    key) are added by the document. ``payer`` is for calls that take ``X-Payer-Token``; ``also`` is another status of
+    success.
     """
-    return {"tags": [tag], "security": security or None, "opt": {CODES: codes, PAYER: payer, ALSO: also}}
+    return {
+        "tags": [tag],
+        "security": None if needs is None else security,
+        "opt": {CODES: codes, PAYER: payer, NEEDS: needs, ALSO: also},
+    }
 
 
 class DocumentResponse(Response[T]):

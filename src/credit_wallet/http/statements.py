@@ -6,7 +6,6 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import ExitStack
 from typing import TypeVar
 
-from credit_wallet.domain.views import Access
 from credit_wallet.errors import ServiceBusy
 from credit_wallet.http.streaming import Streamed
 from credit_wallet.ledger.reading_lanes import REPORTS
@@ -14,18 +13,19 @@ from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.reports.statement import Drawing, StatementHead
 from credit_wallet.reports.statement_forms import Form
 from credit_wallet.runtime.deadlines import REPORT_SECONDS, Deadline
+from credit_wallet.wire.auth import Caller, own_access
 
 T = TypeVar("T")
 
 
-async def stream_statement(wallets: CreditWallet, access: Access, cycle: str | None, form: Form) -> Streamed:
+async def stream_statement(wallets: CreditWallet, caller: Caller, cycle: str | None, form: Form) -> Streamed:
     """The answer with a statement; it begins once everything is added up.
 
-    Raises ``ShareExceeded``, ``ServiceBusy`` and what ``Drawing`` raises.
+    Raises ``Forbidden`` for callers without a wallet, ``ShareExceeded``, ``ServiceBusy`` and what ``Drawing`` raises.
     """
-    steps = _Steps(wallets, access.wallet_id)
+    access, steps = own_access(caller), _Steps(wallets, caller.share)
     with ExitStack() as held:
-        held.enter_context(wallets.reading_lanes.report(access.wallet_id))
+        held.enter_context(wallets.reading_lanes.report(caller.share))
         drawing = await steps.take(lambda: wallets.cycles.draw(access.wallet_id, cycle, viewer_key_id=access.key_id))
         held.callback(drawing.close)
         while await steps.take(drawing.add_up):
@@ -37,15 +37,15 @@ async def stream_statement(wallets: CreditWallet, access: Access, cycle: str | N
 class _Steps:
     """Takes the steps of one report on the reports' lane, until its time is over."""
 
-    def __init__(self, wallets: CreditWallet, wallet_id: int) -> None:
+    def __init__(self, wallets: CreditWallet, share: int) -> None:
         self._wallets = wallets
-        self._wallet_id = wallet_id
+        self._share = share
         self._deadline = Deadline(REPORT_SECONDS)
 
     async def take(self, step: Callable[[], T]) -> T:
         if self._deadline.passed:
             raise ServiceBusy(f"the report took longer than {REPORT_SECONDS:g} seconds; try again later")
-        return await self._wallets.reading_lanes.ask_for(self._wallet_id, REPORTS, step)
+        return await self._wallets.reading_lanes.ask_for(self._share, REPORTS, step)
 
 
 async def _pieces(steps: _Steps, drawing: Drawing, form: Form, head: StatementHead) -> AsyncGenerator[bytes, None]:

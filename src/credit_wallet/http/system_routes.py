@@ -9,7 +9,7 @@ from litestar import Request, Response, get
 from credit_wallet.http.dependencies import GivenMetrics, GivenWallets
 from credit_wallet.http.lanes import on_lane
 from credit_wallet.http.openapi.document import document_of
-from credit_wallet.http.routing import MONEY_SECURITY, route
+from credit_wallet.http.routing import MONEY_SECURITY, NEEDS, route
 from credit_wallet.ledger.reading_lanes import PROBES
 from credit_wallet.wire.replies import Health
 
@@ -17,28 +17,27 @@ TAG = "Service"
 METRICS_TYPE = "text/plain; version=0.0.4"
 
 
-@get("/healthz", sync_to_thread=False, **route(TAG, security=()))
+@get("/healthz", sync_to_thread=False, **route(TAG, needs=None))
 def get_health() -> Health:
     """Check liveness
 
-    Answers while the process runs. Needs no token.
+    Answers while the process runs.
     """
     return Health("ok")
 
 
-@get("/readyz", **route(TAG, security=()))
+@get("/readyz", **route(TAG, needs=None))
 @on_lane(PROBES)
 def get_readiness(wallets: GivenWallets) -> Health:
     """Check readiness
 
     Answers 200 when the service would take a charge now: the database takes writes and its migrations are current.
-    Needs no token.
     """
     wallets.maintenance.check_ready()
     return Health("ready")
 
 
-@get("/metrics", media_type=METRICS_TYPE, **route(TAG, security=MONEY_SECURITY))
+@get("/metrics", media_type=METRICS_TYPE, **route(TAG, security=MONEY_SECURITY, needs="view"))
 async def get_metrics(request: Request[Any, Any, Any], metrics: GivenMetrics, wallets: GivenWallets) -> Response[str]:
     """Get metrics
 
@@ -49,7 +48,7 @@ async def get_metrics(request: Request[Any, Any, Any], metrics: GivenMetrics, wa
     return Response(text.decode(), media_type=METRICS_TYPE)
 
 
-@get("/openapi.json", include_in_schema=False, sync_to_thread=False)
+@get("/openapi.json", include_in_schema=False, sync_to_thread=False, opt={NEEDS: None})
 def openapi(request: Request[Any, Any, Any]) -> dict[str, Any]:
     """This service's OpenAPI 3.1 document."""
     return document_of(request.app)

@@ -17,7 +17,7 @@ from credit_wallet.http.movements import required_key
 from credit_wallet.http.routing import DocumentResponse, IdempotencyKey, page_size, route, text_headers
 from credit_wallet.ledger.reading_lanes import AUTHENTICATION, OWNERS
 from credit_wallet.ledger.wallet import CreditWallet
-from credit_wallet.wire.auth import require_operator, require_owner
+from credit_wallet.wire.auth import own_wallet
 from credit_wallet.wire.bodies import OperatorTransferBody, TransferBody
 from credit_wallet.wire.headers import balance_headers
 
@@ -40,16 +40,16 @@ Before = Annotated[
 ]
 
 
-@post("/credit/transfers", status_code=HTTP_200_OK, **route(TAG, *_CODES))
+@post("/credit/transfers", status_code=HTTP_200_OK, **route(TAG, *_CODES, needs="own"))
 async def create_transfer(
     data: JSONBody[TransferBody], caller: GivenCaller, wallets: GivenWallets, idempotency_key: IdempotencyKey
 ) -> Response[Transferred]:
     """Move credit to another wallet
 
     Moves `amount_yen` to the wallet of `to_owner_token`: whoever has the owner tokens of both is one owner. Credit
-    keeps its kind and its expiry, and is not spent: no budget counts it. For owners.
+    keeps its kind and its expiry, and is not spent: no budget counts it.
     """
-    wallet_id, key = require_owner(caller), required_key(idempotency_key)
+    wallet_id, key = own_wallet(caller), required_key(idempotency_key)
     to_wallet_id = await _owned(wallets, data.to_owner_token)
     moved = await wallets.transfers.acreate(
         wallet_id, to_wallet_id, data.amount_yen, idempotency_key=key, note=data.note, actor=caller.actor
@@ -57,7 +57,7 @@ async def create_transfer(
     return _reply(moved)
 
 
-@get("/credit/transfers", **route(TAG, "transfer_not_found"))
+@get("/credit/transfers", **route(TAG, "transfer_not_found", needs="manage"))
 @on_lane(OWNERS)
 def list_transfers(
     caller: GivenCaller,
@@ -67,30 +67,29 @@ def list_transfers(
 ) -> TransferPage:
     """List transfers
 
-    The wallet's transfers, those out of it and those in to it, newest first. For owners.
+    The wallet's transfers, those out of it and those in to it, newest first.
     """
-    return TransferPage(wallets.transfers.list(require_owner(caller), limit=limit, before=before))
+    return TransferPage(wallets.transfers.list(own_wallet(caller), limit=limit, before=before))
 
 
-@get("/credit/transfers/{transfer_id:str}", **route(TAG, "transfer_not_found"))
+@get("/credit/transfers/{transfer_id:str}", **route(TAG, "transfer_not_found", needs="manage"))
 @on_lane(OWNERS)
 def get_transfer(transfer_id: TransferId, caller: GivenCaller, wallets: GivenWallets) -> TransferView:
     """Get a transfer
 
-    One transfer out of the wallet or in to it. For owners.
+    One transfer out of the wallet or in to it.
     """
-    return wallets.transfers.show(transfer_id, wallet_id=require_owner(caller))
+    return wallets.transfers.show(transfer_id, wallet_id=own_wallet(caller))
 
 
-@post("/operator/transfers", status_code=HTTP_200_OK, **route(TAG, *_CODES, "wallet_not_found"))
+@post("/operator/transfers", status_code=HTTP_200_OK, **route(TAG, *_CODES, "wallet_not_found", needs="finance"))
 async def transfer_credit(
     data: JSONBody[OperatorTransferBody], caller: GivenCaller, wallets: GivenWallets, idempotency_key: IdempotencyKey
 ) -> Response[Transferred]:
     """Move credit between wallets
 
-    Moves `amount_yen` between two wallets of one owner; that they are is for the operator to know. For operators.
+    Moves `amount_yen` between two wallets of one owner; that they are is for the operator to know.
     """
-    require_operator(caller)
     moved = await wallets.transfers.acreate(
         data.from_wallet_id,
         data.to_wallet_id,

@@ -16,7 +16,7 @@ from credit_wallet.http.routing import page_size, route
 from credit_wallet.ledger.ledger import MAX_PAGE
 from credit_wallet.ledger.reading_lanes import OWNERS
 from credit_wallet.rules.validation import MAX_ID
-from credit_wallet.wire.auth import require_access
+from credit_wallet.wire.auth import own_access
 from credit_wallet.wire.visibility import visible_key
 
 MAX_TIME_LENGTH = 40
@@ -32,7 +32,7 @@ def _time(what: str, example: str) -> QueryParameter:
     )
 
 
-@get("/credit/usage", **route("Wallet"))
+@get("/credit/usage", **route("Wallet", needs="read"))
 @on_lane(OWNERS)
 def get_usage(
     caller: GivenCaller,
@@ -79,9 +79,9 @@ def get_usage(
 
     What the wallet's charges were for, added up by hour, day or month of its time zone, and by agent key, item or fact.
     Charges are counted in the background, usually within ten seconds: `counted_to_txn_id` says up to where. An agent
-    sees what its key paid. For owners and agents.
+    sees what its key paid.
     """
-    access = require_access(caller)
+    access = own_access(caller)
     return wallets.usage(
         access.wallet_id,
         by=by,

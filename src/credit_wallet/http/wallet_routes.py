@@ -24,7 +24,7 @@ from credit_wallet.reports.statement import Statement
 from credit_wallet.reports.statement_forms import Rows, form_of
 from credit_wallet.rules.forecast import Forecast
 from credit_wallet.rules.validation import MAX_ID
-from credit_wallet.wire.auth import require_access, require_owner, require_wallet
+from credit_wallet.wire.auth import own_access, own_wallet
 from credit_wallet.wire.bodies import SettingsBody, TargetBody
 from credit_wallet.wire.headers import wallet_headers
 from credit_wallet.wire.presenters import CURSOR_PATTERN, MAX_PAGE, transactions_shown, wallet_shown
@@ -46,18 +46,18 @@ TxnId = Annotated[int, id_in_path("ledger entry")]
 HoldId = Annotated[int, id_in_path("hold")]
 
 
-@get("/credit/wallet", **route(TAG))
+@get("/credit/wallet", **route(TAG, needs="read"))
 @on_lane(OWNERS)
 def get_wallet(caller: GivenCaller, wallets: GivenWallets, settings: GivenSettings) -> Response[WalletReply]:
     """Get the wallet
 
-    The token's wallet: its balance, settings, spending in the current cycle and latest transactions, and how much the
+    The wallet: its balance, settings, spending in the current cycle and latest transactions, and how much the
     caller can spend now. For owners and agents; `notification_targets` is empty for agents.
     """
-    return _with_its_balance(wallet_shown(wallets, require_access(caller), settings.topup_url))
+    return _with_its_balance(wallet_shown(wallets, own_access(caller), settings.topup_url))
 
 
-@patch("/credit/wallet", **route(TAG, "target_not_found", "too_many_confirmations"))
+@patch("/credit/wallet", **route(TAG, "target_not_found", "too_many_confirmations", needs="manage"))
 @on_lane(OWNERS)
 def update_wallet(
     data: JSONBody[SettingsBody], caller: GivenCaller, wallets: GivenWallets, settings: GivenSettings
@@ -67,19 +67,19 @@ def update_wallet(
     Changes the label, budget, automatic top-up, alerts or notification targets; settings that are left out stay as they
     are. Whoever switches automatic top-ups on or changes them agrees to `auto_topup_consent`, by default the standard
     text; `GET /credit/topups/consents` has what was agreed to. The `secret` of a new webhook is in this response and
-    never again. For owners.
+    never again.
     """
-    wallet_id = require_owner(caller)
+    wallet_id = own_wallet(caller)
     given = structs.asdict(data)
     if given.pop("notification_targets") is UNSET:
         wallets.configure(wallet_id, **given)
-        return _with_its_balance(wallet_shown(wallets, require_access(caller), settings.topup_url))
+        return _with_its_balance(wallet_shown(wallets, own_access(caller), settings.topup_url))
     wanted = [target.wanted() for target in cast(list[TargetBody], data.notification_targets)]
     allowed = {"mail": settings.notify.mail, "private": settings.notify.private}
     wallets.targets.check(wallet_id, wanted, **allowed)  # before anything is changed
     wallets.configure(wallet_id, **given)
     targets = wallets.targets.set(wallet_id, wanted, **allowed)
-    return _with_its_balance(wallet_shown(wallets, require_access(caller), settings.topup_url, targets))
+    return _with_its_balance(wallet_shown(wallets, own_access(caller), settings.topup_url, targets))
 
 
 def _with_its_balance(reply: WalletReply) -> Response[WalletReply]:
@@ -87,7 +87,7 @@ def _with_its_balance(reply: WalletReply) -> Response[WalletReply]:
     return DocumentResponse(reply, headers=text_headers(wallet_headers(reply)))
 
 
-@get("/credit/transactions", **route(TAG))
+@get("/credit/transactions", **route(TAG, needs="read"))
 async def list_transactions(
     caller: GivenCaller,
     wallets: GivenWallets,
@@ -129,13 +129,12 @@ async def list_transactions(
     """List transactions
 
     The wallet's ledger entries, newest first. An agent sees what its key paid. A page ends after 100,000 entries that
-    were searched, possibly with fewer than `limit`; `next_cursor` continues from there. For owners and agents.
+    were searched, possibly with fewer than `limit`; `next_cursor` continues from there.
     """
-    access = require_access(caller)
-    return await transactions_shown(wallets, access, limit=limit, cursor=cursor, type=type, key_id=key_id, note=note)
+    return await transactions_shown(wallets, caller, limit=limit, cursor=cursor, type=type, key_id=key_id, note=note)
 
 
-@get("/credit/transactions/{txn_id:int}", **route(TAG, "entry_not_found"))
+@get("/credit/transactions/{txn_id:int}", **route(TAG, "entry_not_found", needs="look_up"))
 @on_lane(OWNERS)
 def get_transaction(txn_id: TxnId, caller: GivenCaller, wallets: GivenWallets) -> TransactionView:
     """Get a transaction
@@ -144,14 +143,14 @@ def get_transaction(txn_id: TxnId, caller: GivenCaller, wallets: GivenWallets) -
     seller the charges that it made.
     """
     if caller.seller is None:
-        return visible_entry(wallets, require_access(caller), txn_id)
+        return visible_entry(wallets, own_access(caller), txn_id)
     entry = wallets.transactions.show(txn_id)
     if not wallets.sellers.has_sold(caller.actor, txn_id):
         raise EntryNotFound(f"there is no ledger entry {txn_id}; check the id", txn_id=txn_id)
     return entry
 
 
-@get("/credit/holds/{hold_id:int}", **route(TAG, "hold_not_found"))
+@get("/credit/holds/{hold_id:int}", **route(TAG, "hold_not_found", needs="look_up"))
 @on_lane(OWNERS)
 def get_hold(hold_id: HoldId, caller: GivenCaller, wallets: GivenWallets) -> HoldView:
     """Get a hold
@@ -159,7 +158,7 @@ def get_hold(hold_id: HoldId, caller: GivenCaller, wallets: GivenWallets) -> Hol
     One hold of the wallet and its status. Agents and sellers see the holds that they made.
     """
     if caller.seller is None:
-        access, hold = require_access(caller), wallets.holds.show(hold_id)
+        access, hold = own_access(caller), wallets.holds.show(hold_id)
         is_own = is_visible(access, hold.wallet_id, hold.key_id)
     else:
         hold, is_own = wallets.holds.show(hold_id), wallets.sellers.has_held(caller.actor, hold_id)
@@ -168,18 +167,18 @@ def get_hold(hold_id: HoldId, caller: GivenCaller, wallets: GivenWallets) -> Hol
     return hold
 
 
-@get("/credit/lots", **route(TAG))
+@get("/credit/lots", **route(TAG, needs="read"))
 @on_lane(OWNERS)
 def list_lots(caller: GivenCaller, wallets: GivenWallets) -> list[LotView]:
     """List lots
 
     What the balance is made of: the open lots in the order in which they are spent, each with its remaining amount,
-    expiry and whole days until then. For owners and agents.
+    expiry and whole days until then.
     """
-    return wallets.lots.list(require_wallet(caller))
+    return wallets.lots.list(own_wallet(caller))
 
 
-@get("/credit/lots/expired", **route(TAG))
+@get("/credit/lots/expired", **route(TAG, needs="read"))
 @on_lane(OWNERS)
 def list_expired_lots(
     caller: GivenCaller,
@@ -193,23 +192,22 @@ def list_expired_lots(
 ) -> list[ExpiredLotView]:
     """List expired lots
 
-    The lots that expired lately with something left, the latest first, up to 100. For owners and agents.
+    The lots that expired lately with something left, the latest first, up to 100.
     """
-    return wallets.lots.expired(require_wallet(caller), days)
+    return wallets.lots.expired(own_wallet(caller), days)
 
 
-@get("/credit/alerts", **route(TAG))
+@get("/credit/alerts", **route(TAG, needs="read"))
 @on_lane(OWNERS)
 def list_alerts(caller: GivenCaller, wallets: GivenWallets, cycle: Cycle = None) -> list[Alert]:
     """List spending alerts
 
-    The budget thresholds that were crossed, newest first; of all cycles unless `cycle` names one. For owners and
-    agents.
+    The budget thresholds that were crossed, newest first; of all cycles unless `cycle` names one.
     """
-    return wallets.alerts.list(require_wallet(caller), cycle)
+    return wallets.alerts.list(own_wallet(caller), cycle)
 
 
-@get("/credit/statement", **route(TAG))
+@get("/credit/statement", **route(TAG, needs="read"))
 async def get_statement(
     caller: GivenCaller,
     wallets: GivenWallets,
@@ -230,19 +228,19 @@ async def get_statement(
 
     The statement of a billing cycle, by default the current one, with spending by agent key, by note and by item. An
     agent sees the wallet's totals and its own entries. The statement shows the moment of the request and is streamed; a
-    wallet may have two in progress. For owners and agents.
+    wallet may have two in progress.
     """
-    return await stream_statement(wallets, require_access(caller), cycle, form_of(format, rows))
+    return await stream_statement(wallets, caller, cycle, form_of(format, rows))
 
 
-@get("/credit/forecast", **route(TAG))
+@get("/credit/forecast", **route(TAG, needs="read"))
 @on_lane(OWNERS)
 def get_forecast(caller: GivenCaller, wallets: GivenWallets) -> Forecast:
     """Get a forecast
 
-    Projected spending at this cycle's pace, and when the balance and the budget run out. For owners and agents.
+    Projected spending at this cycle's pace, and when the balance and the budget run out.
     """
-    return wallets.forecast(require_wallet(caller))
+    return wallets.forecast(own_wallet(caller))
 
 
 WALLET_ROUTES = (

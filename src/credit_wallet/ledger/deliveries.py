@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import builtins
+from typing import get_args
 
-from credit_wallet.domain.views import DeliveryView
+from credit_wallet.domain.views import DeliveryStatus, DeliveryView
 from credit_wallet.errors import DeliveryNotFound, InvalidRequest
 from credit_wallet.ledger.ledger import Ledger, checked_page
-from credit_wallet.rules.validation import checked_id
+from credit_wallet.rules.validation import MAX_ID, checked_after, checked_id
 from credit_wallet.stores.notification_rows import SQL, delivery_view, resend
 
 
@@ -18,18 +19,25 @@ class Deliveries:
         self._ledger = ledger
 
     def list(
-        self, wallet_id: int | None = None, *, status: str | None = None, limit: int = 50
+        self,
+        wallet_id: int | None = None,
+        *,
+        status: DeliveryStatus | None = None,
+        before: int | None = None,
+        limit: int = 50,
     ) -> builtins.list[DeliveryView]:
         """The latest deliveries, of one wallet (0 for the operator's targets) or of all, up to ``limit`` (to 1,000).
 
-        ``status``, when given, is ``pending``, ``delivered`` or ``dead``. Raises ``InvalidRequest``.
+        ``status``, when given, is ``pending``, ``delivered`` or ``dead``. For the next page, pass the last
+        ``delivery_id`` as ``before``. Raises ``InvalidRequest``.
         """
-        if status not in (None, "pending", "delivered", "dead"):
+        if status not in (None, *get_args(DeliveryStatus)):
             raise InvalidRequest("status must be pending, delivered or dead", field="status")
         checked_page(limit)
         if wallet_id is not None:
             checked_id("wallet_id", wallet_id)
-        rows = self._ledger.ask(SQL["deliveries"], wallet_id=wallet_id, status=status, limit=limit)
+        first = MAX_ID if before is None else checked_after(before)
+        rows = self._ledger.ask(SQL["deliveries"], wallet_id=wallet_id, status=status, before=first, limit=limit)
         return [delivery_view(row) for row in rows]
 
     def resend(self, delivery_id: int | None = None) -> int:

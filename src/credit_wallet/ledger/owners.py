@@ -9,7 +9,7 @@ from msgspec import UNSET
 from credit_wallet.domain.commands import Configure
 from credit_wallet.domain.settings import NewWallet
 from credit_wallet.domain.tokens import NewToken, new_token
-from credit_wallet.domain.views import CreatedWallet, OwnerToken, ReferencedWallet
+from credit_wallet.domain.views import CreatedWallet, ReferencedWallet
 from credit_wallet.errors import InvalidRequest, WalletNotFound
 from credit_wallet.ledger.keys import checked_overlap
 from credit_wallet.ledger.ledger import Ledger
@@ -68,9 +68,9 @@ def wallet_of_reference(ledger: Ledger, reference: str) -> int:
     return wallet_id
 
 
-def rotate_owner_token(ledger: Ledger, wallet_id: int, overlap_seconds: int) -> OwnerToken:
+def rotate_owner_token(ledger: Ledger, wallet_id: int, overlap_seconds: int) -> CreatedWallet:
     """Another owner token. Raises ``WalletNotFound`` and ``TooManyTokens``."""
     token, overlap = new_token(), checked_overlap(overlap_seconds)
     checked_id("wallet_id", wallet_id)
     ledger.change_secrets(wallet_id, identity_rows.rotate_owner, wallet_id, NewToken.of(token), overlap)
-    return OwnerToken(wallet_id, token)
+    return CreatedWallet(wallet_id, token)

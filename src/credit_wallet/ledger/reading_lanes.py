@@ -138,8 +138,8 @@ class ReadingLanes:
     ) -> T:
         """Run a wallet's query on a thread of ``lane``, within the wallet's share.
 
-        ``wallet_id`` 0 stands for nobody in particular. Raises ``ShareExceeded``, ``ServiceBusy`` and what ``question``
-        raises.
+        ``wallet_id`` 0 stands for nobody in particular, -7 for operators who look at wallet 7. Raises
+        ``ShareExceeded``, ``ServiceBusy`` and what ``question`` raises.
         """
         from asyncio import timeout, wrap_future
 

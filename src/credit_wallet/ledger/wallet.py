@@ -10,12 +10,13 @@ from typing import Self, overload
 from credit_wallet.domain.acts import Author
 from credit_wallet.domain.usage_periods import Every
 from credit_wallet.domain.usage_views import UsageReport
-from credit_wallet.domain.views import Balance, CreatedWallet, OwnerToken, ReferencedWallet, Transaction, WalletView
+from credit_wallet.domain.views import Balance, CreatedWallet, ReferencedWallet, Transaction, WalletView
 from credit_wallet.ledger.factory import open_ledger
 from credit_wallet.ledger.ledger import Ledger, Now, checked_page
 from credit_wallet.ledger.nouns import Nouns
 from credit_wallet.ledger.overview import Overview
 from credit_wallet.ledger.rail import MAX_BATCH, MAX_WAITING, Observer
+from credit_wallet.ledger.wallet_corrections import WalletCorrections
 from credit_wallet.ledger.wallet_movements import WalletMovements
 from credit_wallet.ledger.wallet_settings import WalletSettings
 from credit_wallet.reports.statement_figures import Statement
@@ -27,7 +28,7 @@ from credit_wallet.stores.jobs.proofs.violations import Violation
 from credit_wallet.stores.jobs.seals import Anchor
 
 
-class CreditWallet(WalletMovements, WalletSettings, Nouns):
+class CreditWallet(WalletMovements, WalletCorrections, WalletSettings, Nouns):
     """Prepaid wallets in one database. Thread-safe; every method that moves money has an ``a…`` twin for asyncio.
 
     An amount is yen, from 0.000001 to 10**12: an int, or exact with up to six decimal places as a ``Decimal`` or a
@@ -169,7 +170,7 @@ class CreditWallet(WalletMovements, WalletSettings, Nouns):
 
         return self._ledger.wallet(wallet_of_reference(self._ledger, reference))
 
-    def rotate_owner_token(self, wallet_id: int, *, overlap_seconds: int = 3600) -> OwnerToken:
+    def rotate_owner_token(self, wallet_id: int, *, overlap_seconds: int = 3600) -> CreatedWallet:
         """Another owner token for a wallet, which cannot be shown again; nothing else of the wallet changes.
 
         Earlier tokens work for another ``overlap_seconds``, 0 to 31 days; 0, for a leaked token, ends them at once.

@@ -13,7 +13,7 @@ from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.payments.factory import configured
 from credit_wallet.payments.replies import Payments, TopupReply
 from credit_wallet.rules.forecast import Forecast
-from credit_wallet.wire.auth import Caller, require_owner
+from credit_wallet.wire.auth import Caller
 from credit_wallet.wire.presenters import transactions_shown, wallet_shown
 from credit_wallet.wire.replies import TransactionPage, WalletReply
 
@@ -77,9 +77,9 @@ class LedgerWallet:
     ) -> TransactionPage:
         """As ``Wallet`` says."""
 
-        access = await self._access()
+        caller = Caller(await self._access())
         return await transactions_shown(
-            self._wallets, access, limit=limit, cursor=cursor, type=type, key_id=key_id, note=note
+            self._wallets, caller, limit=limit, cursor=cursor, type=type, key_id=key_id, note=note
         )
 
     async def forecast(self) -> Forecast:
@@ -89,7 +89,9 @@ class LedgerWallet:
 
     async def topup(self, amount_yen: int, *, checkout: bool = False, idempotency_key: str | None = None) -> TopupReply:
         """As ``Wallet`` says. Raises ``Forbidden`` for an agent key, ``PaymentsNotConfigured``."""
-        wallet_id = require_owner(Caller(await self._access()))
+        access = await self._access()
+        Caller.of(access).require("manage")
+        wallet_id = access.wallet_id
         return await self._wallets.reading_lanes.ask_for(
             wallet_id, PAYMENTS, self._request_payment, wallet_id, amount_yen, checkout, idempotency_key
         )

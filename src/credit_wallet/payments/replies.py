@@ -6,6 +6,7 @@ from typing import Protocol, runtime_checkable
 
 from msgspec import Struct, field
 
+from credit_wallet.domain.actors import PAYER, Actor
 from credit_wallet.domain.documents import ExactOfYen
 from credit_wallet.domain.topups import Flow
 
@@ -49,7 +50,9 @@ class Reconciliation(Struct):
 class Payments(Protocol):
     """Payments of one ledger; ``service.StripePayments`` says what each does."""
 
-    def request(self, wallet_id: int, amount_yen: int, *, idempotency_key: str, flow: Flow = "intent") -> TopupReply:
+    def request(
+        self, wallet_id: int, amount_yen: int, *, idempotency_key: str, flow: Flow = "intent", actor: Actor = PAYER
+    ) -> TopupReply:
         """Ask for a payment that the owner will make."""
 
     def show(self, topup_id: str) -> TopupReply:

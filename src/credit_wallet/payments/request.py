@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from credit_wallet.domain.actors import PAYER
+from credit_wallet.domain.actors import PAYER, Actor
 from credit_wallet.domain.money import is_amount
 from credit_wallet.domain.topups import OPEN, PAYABLE, Flow
 from credit_wallet.domain.views import TopupView
@@ -26,9 +26,12 @@ class TopupRequests:
         self._gateway = gateway
         self._facts = facts
 
-    def request(self, wallet_id: int, amount_yen: int, *, idempotency_key: str, flow: Flow = "intent") -> TopupReply:
+    def request(
+        self, wallet_id: int, amount_yen: int, *, idempotency_key: str, flow: Flow = "intent", actor: Actor = PAYER
+    ) -> TopupReply:
         """Ask for a payment that the owner will make, with a card form (``intent``) or on a page of Stripe's.
 
+        ``actor`` is who asks: idempotency keys of an operator are apart from those of the wallet's tokens.
         Raises ``InvalidAmount``, ``TopupInFlight`` and ``PaymentProviderError``.
         """
         min_yen, max_yen = self._settings.min_yen, self._settings.max_yen
@@ -39,7 +42,7 @@ class TopupRequests:
             )
         self._wallets.show(wallet_id)
         outcome = self._wallets.topups.request(
-            wallet_id, amount_yen, idempotency_key=idempotency_key, flow=flow, actor=PAYER
+            wallet_id, amount_yen, idempotency_key=idempotency_key, flow=flow, actor=actor
         )
         topup = self._wallets.topups.show(outcome.topup_id)
         asked = self.ask(topup)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
+from credit_wallet.domain.actors import PAYER, Actor
 from credit_wallet.domain.topups import Flow
 from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.payments.apply import PaymentFacts
@@ -45,9 +46,11 @@ class StripePayments:
             wallets, self.gateway, self._facts, self._requests, self._automatic, self._ending, clock
         )
 
-    def request(self, wallet_id: int, amount_yen: int, *, idempotency_key: str, flow: Flow = "intent") -> TopupReply:
+    def request(
+        self, wallet_id: int, amount_yen: int, *, idempotency_key: str, flow: Flow = "intent", actor: Actor = PAYER
+    ) -> TopupReply:
         """Ask for a payment that the owner will make."""
-        return self._requests.request(wallet_id, amount_yen, idempotency_key=idempotency_key, flow=flow)
+        return self._requests.request(wallet_id, amount_yen, idempotency_key=idempotency_key, flow=flow, actor=actor)
 
     def show(self, topup_id: str) -> TopupReply:
         """A top-up with what its owner needs to pay it, as Stripe has it now."""

@@ -30,7 +30,7 @@ _FORMULA_BEGINS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "�
 
 _HEADINGS = {
     "entries": "txn_id,occurred_at,txn_type,amount_yen,ledger_balance_yen,key_id,note,"
-    "amount,ledger_balance,item,quantity,price_version,facts,agent_facts,cause",
+    "amount,ledger_balance,item,quantity,price_version,facts,agent_facts,cause,reason",
     "keys": "key_id,label,charges,charged_yen,refunded_yen,spent_yen,monthly_cap_yen,charged,refunded,spent",
     "notes": "notes,charges,charged_yen,refunded_yen,spent_yen,note,charged,refunded,spent",
     "items": "item,price_version,unit_price,per,quantity,charges,charged_yen,refunded_yen,spent_yen,"
@@ -96,6 +96,7 @@ def _entry(entry: Transaction, time_zone: str) -> tuple[object, ...]:
         _facts(entry.facts),
         _facts(entry.agent_facts),
         entry.cause,
+        entry.reason,
     )
 
 

@@ -19,7 +19,7 @@ from credit_wallet.reports.spending import KeySpend, NoteSpend, OtherNotes, Spen
 from credit_wallet.stores.jobs.seals import Anchor
 from credit_wallet.stores.reads import CycleEntry
 
-LINES = ("topup", "charge", "refund", "expire", "reversal", "transfer_in", "transfer_out")
+LINES = ("topup", "charge", "refund", "expire", "reversal", "transfer_in", "transfer_out", "adjustment")
 
 
 class StatementHead(Struct, frozen=True):
@@ -54,6 +54,8 @@ class StatementHead(Struct, frozen=True):
     """What came from other wallets of the owner."""
     transferred_out_micros: int = 0
     """What went there, less what was returned; below zero."""
+    adjusted_micros: int = 0
+    """What the operator corrected, below zero when it took more than it added."""
 
     opening_yen = WholeYen()
     opening = Exact()
@@ -69,6 +71,8 @@ class StatementHead(Struct, frozen=True):
     transferred_in = Exact()
     transferred_out_yen = WholeYen()
     transferred_out = Exact()
+    adjusted_yen = WholeYen()
+    adjusted = Exact()
     reversed_yen = WholeYen()
     reversed = Exact()
     closing_yen = WholeYen()
@@ -168,6 +172,7 @@ class Drawing:
             seal=None if (seal := self._books.latest_seal()) is None else str(seal.short),
             transferred_in_micros=totals["transfer_in"],
             transferred_out_micros=totals["transfer_out"],
+            adjusted_micros=totals["adjustment"],
         )
 
     def steps(self) -> Iterator[tuple[int, int]]:
@@ -204,7 +209,7 @@ def line_of(entry: Transaction) -> str:
     """Which of the ``LINES`` of the totals an entry counts in. What was returned of a transfer has not gone out, and
     reinstated credit of a top-up reduces the clawbacks and is not new.
     """
-    if entry.cause in ("transfer_out", "transfer_in"):
+    if entry.cause in ("transfer_out", "transfer_in", "adjustment"):
         return entry.cause
     if entry.cause == "transfer_returned":
         return "transfer_out"

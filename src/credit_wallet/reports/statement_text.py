@@ -170,6 +170,8 @@ def _totals(head: StatementHead) -> list[str]:
     if head.transferred_in_micros or head.transferred_out_micros:
         moved = [("Transferred in", head.transferred_in_micros), ("Transferred out", head.transferred_out_micros)]
         figures[2:2] = moved
+    if head.adjusted_micros:
+        figures.insert(-1, ("Adjusted", head.adjusted_micros))
     if head.monthly_budget_yen:
         figures.append(("Monthly budget", head.monthly_budget_yen * MICROS))
     column = Numbers(18)

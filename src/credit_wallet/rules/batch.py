@@ -7,6 +7,7 @@ from datetime import datetime
 from msgspec import Struct
 
 from credit_wallet.domain.causes import Cause
+from credit_wallet.domain.corrections import CorrectionReason
 from credit_wallet.domain.money import MICROS
 from credit_wallet.domain.outcomes import Alert, EntryType
 from credit_wallet.domain.usage import Usage
@@ -40,6 +41,7 @@ def append(
     related_txn_id: int | None = None,
     hold_id: int | None = None,
     cause: Cause | None = None,
+    reason: CorrectionReason | None = None,
 ) -> int:
     """Append an entry to the wallet's chain, under ``txn_id`` if that has been drawn before; return its id.
 
@@ -49,11 +51,11 @@ def append(
     after_micros = wallet.balance_micros + wallet.held_micros
     ledger_yen, fraction = divmod(after_micros, MICROS)
     before_yen, before_fraction = divmod(after_micros - amount_micros, MICROS)
-    if usage is None and not fraction and not before_fraction and amount_micros:
+    if usage is None and reason is None and not fraction and not before_fraction and amount_micros:
         detail = None
     else:
         detail = format_detail(
-            None if fraction == before_fraction and amount_micros else amount_micros, fraction, usage
+            None if fraction == before_fraction and amount_micros else amount_micros, fraction, usage, reason
         )
     if txn_id is None:
         txn_id = next(batch.snapshot.txn_ids)

@@ -6,11 +6,33 @@ from msgspec import UNSET, structs
 
 from credit_wallet.domain.actors import PAYER
 from credit_wallet.domain.commands import Configure
-from credit_wallet.domain.consents import STANDARD_VERSION, Consent, ConsentFigures, standard_text
+from credit_wallet.domain.consents import (
+    LANGUAGES,
+    MAX_CONSENT_LENGTH,
+    STANDARD_VERSION,
+    Consent,
+    ConsentFigures,
+    is_consent_text,
+    standard_text,
+)
 from credit_wallet.domain.settings import AUTO_TOPUP
 from credit_wallet.errors import InvalidRequest
 from credit_wallet.rules.batch import Batch
 from credit_wallet.rules.state import WalletState
+
+
+def malformed_consent(command: Configure) -> InvalidRequest | None:
+    """What is wrong with the text that was agreed to, or its language."""
+    text, language = command.auto_topup_consent, command.auto_topup_consent_language
+    if language not in LANGUAGES:
+        field = "auto_topup_consent_language"
+        return InvalidRequest(f"{field} must be {' or '.join(LANGUAGES)}, not {language!r}", field=field)
+    if text is UNSET or is_consent_text(text):
+        return None
+    return InvalidRequest(
+        f"auto_topup_consent must be the text that was agreed to, 1 to {MAX_CONSENT_LENGTH:,} characters without NUL",
+        field="auto_topup_consent",
+    )
 
 
 def first_consent(wallet_id: int, threshold_yen: int, amount_yen: int, at: str) -> Consent | None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from credit_wallet.domain.causes import Cause
+from credit_wallet.domain.corrections import CorrectionReason
 from credit_wallet.domain.money import MAX_BALANCE_MICROS, MICROS, both, format_micros
 from credit_wallet.domain.outcomes import LotKind
 from credit_wallet.errors import InvalidAmount, InvalidRequest, WalletError
@@ -29,9 +32,10 @@ def credit(
     expires_at: str | None,
     note: str | None,
     cause: Cause,
+    reason: CorrectionReason | None = None,
 ) -> int | WalletError:
     """Add credit as a separate lot and return the entry's id; debt is repaid from it first."""
-    txn_id = bring_in(batch, wallet, amount_micros, kind, expires_at, note, cause)
+    txn_id = bring_in(batch, wallet, amount_micros, kind, expires_at, note, cause, reason)
     if not isinstance(txn_id, WalletError):
         after_credit(batch, wallet)
         end_exhaustion(batch, wallet)
@@ -46,6 +50,7 @@ def bring_in(
     expires_at: str | None,
     note: str | None,
     cause: Cause,
+    reason: CorrectionReason | None = None,
 ) -> int | WalletError:
     """Add credit as a separate lot and return the entry's id, before anything is repaid from it."""
     if refusal := refusal_to_take(wallet, amount_micros):
@@ -70,7 +75,7 @@ def bring_in(
     if expires_at is not None and expires_at > batch.at:
         note_due(wallet, expires_at)
     allocation = [(opening.lot_id, amount_micros)]
-    return append(batch, wallet, "topup", amount_micros, allocation, note, txn_id=txn_id, cause=cause)
+    return append(batch, wallet, "topup", amount_micros, allocation, note, txn_id=txn_id, cause=cause, reason=reason)
 
 
 def refusal_to_take(wallet: WalletState, amount_micros: int) -> InvalidAmount | None:
@@ -80,8 +85,14 @@ def refusal_to_take(wallet: WalletState, amount_micros: int) -> InvalidAmount | 
     return InvalidAmount(f"the balance would exceed {format_micros(MAX_BALANCE_MICROS)}; add less", field="amount_yen")
 
 
-def take_back(
-    batch: Batch, wallet: WalletState, topup_txn_id: int, amount_micros: int, note: str | None, cause: Cause
+def claw_back(
+    batch: Batch,
+    wallet: WalletState,
+    topup_txn_id: int,
+    amount_micros: int,
+    note: str | None,
+    cause: Cause,
+    reason: CorrectionReason | None = None,
 ) -> tuple[int, int | None]:
     """Claw back credit of top-up ``topup_txn_id``; return how much could be taken, and the entry if any was.
 
@@ -96,7 +107,8 @@ def take_back(
     wallet.balance_micros -= taken_micros
     taken = lots.take_from(wallet.lots, topup_txn_id, taken_micros)
     note_taken(clawback, taken)
-    txn_id = append(batch, wallet, "reversal", -taken_micros, taken, note, related_txn_id=topup_txn_id, cause=cause)
+    of_topup: dict[str, Any] = {"related_txn_id": topup_txn_id, "cause": cause, "reason": reason}
+    txn_id = append(batch, wallet, "reversal", -taken_micros, taken, note, **of_topup)
     emit_lower(batch, wallet, taken, taken_micros)
     return taken_micros, txn_id
 

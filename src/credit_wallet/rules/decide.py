@@ -1,7 +1,7 @@
 """The rules of money. Every rule lives here and in the modules this one is made of (``idempotency``, ``limits``,
 ``spending``, ``holds``, ``purchases``, ``refunds``, ``lots``, ``budget``, ``credit``, ``grants``, ``money_in``,
-``consents``, ``transfers``, ``batch``), and every store calls it. Charges that no rule has anything to say about take a
-short way (``headroom``), to the same decision.
+``consents``, ``transfers``, ``adjustments``, ``batch``), and every store calls it. Charges that no rule has anything to
+say about take a short way (``headroom``), to the same decision.
 
 ``decide`` is deterministic and does no I/O: time comes in as ``now``, ids continue from the snapshot. It carries
 commands out one after the other on the snapshot it is given and returns what is to be written. A refusal moves nothing.
@@ -26,6 +26,7 @@ from msgspec import UNSET, structs
 
 from credit_wallet.domain.acts import Act, difference
 from credit_wallet.domain.commands import (
+    Adjust,
     Buy,
     Capture,
     Charge,
@@ -60,6 +61,7 @@ from credit_wallet.errors import (
     WalletError,
     WalletNotFound,
 )
+from credit_wallet.rules.adjustments import adjust
 from credit_wallet.rules.batch import Batch
 from credit_wallet.rules.budgets import note_monthly_budget
 from credit_wallet.rules.consents import record_consent
@@ -242,6 +244,7 @@ _RULES: dict[type[Command], Callable[[Batch, WalletState, Any], Outcome | Wallet
     Undo: undo,
     Refund: _refund,
     Reverse: reverse,
+    Adjust: adjust,
     Topup: _topup,
     CreditGrant: credit_grant,
     Expire: _expire,

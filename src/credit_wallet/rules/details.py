@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct, json
 
+from credit_wallet.domain.corrections import CorrectionReason
 from credit_wallet.domain.money import MICROS
 from credit_wallet.domain.usage import Usage
 
@@ -20,14 +21,20 @@ class EntryDetail(Struct, frozen=True, omit_defaults=True):
     price_version: int | None = None
     facts: dict[str, str] | None = None
     agent_facts: dict[str, str] | None = None
+    reason: CorrectionReason | None = None
+    """Of an adjustment."""
 
 
 _decoder = json.Decoder(EntryDetail)
 NO_DETAIL = EntryDetail()
 
 
-def format_detail(micros: int | None, fraction: int, usage: Usage | None) -> str:
+def format_detail(
+    micros: int | None, fraction: int, usage: Usage | None, reason: CorrectionReason | None = None
+) -> str:
     """As the ledger stores it."""
+    if reason is not None:
+        return json.encode(EntryDetail(micros, fraction, reason=reason)).decode()
     if usage is None:
         if micros is None:
             return f'{{"fraction":{fraction}}}'

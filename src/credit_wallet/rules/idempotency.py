@@ -9,6 +9,7 @@ from typing import TypeAlias
 from msgspec import msgpack, structs
 
 from credit_wallet.domain.commands import (
+    Adjust,
     Capture,
     Charge,
     CreditGrant,
@@ -25,6 +26,7 @@ from credit_wallet.domain.commands import (
 )
 from credit_wallet.domain.money import MICROS, decimal_text
 from credit_wallet.domain.outcomes import (
+    Adjusted,
     Captured,
     Charged,
     Granted,
@@ -90,6 +92,7 @@ _REQUEST_OF: dict[type[Movement], Callable[[Fields], Fields]] = {
     Capture: _of_capture,
     Release: _without_defaults(None),
     PayBack: lambda fields: fields[:-1],
+    Adjust: lambda fields: fields[:-1],
 }
 """The fields that make up a command's request, where that is not all of them as they are."""
 
@@ -102,6 +105,7 @@ _OUTCOME_OF: dict[type[Movement], type[Outcome]] = {
     Topup: ToppedUp,
     CreditGrant: Granted,
     Reverse: Reversed,
+    Adjust: Adjusted,
     RequestTopup: TopupRequested,
     RequestAutoTopup: TopupRequested,
     PayBack: PaidBack,

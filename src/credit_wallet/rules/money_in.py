@@ -35,7 +35,7 @@ from credit_wallet.errors import (
     WalletError,
 )
 from credit_wallet.rules.batch import Batch, emit, emit_once
-from credit_wallet.rules.credit import credit, give_again, take_back
+from credit_wallet.rules.credit import claw_back, credit, give_again
 from credit_wallet.rules.decision import TopupStep
 from credit_wallet.rules.declines import retry_at
 from credit_wallet.rules.state import WalletState
@@ -193,7 +193,7 @@ def match_taken(
     cause = taken_because if difference_yen > 0 else restored_because
     note = f"{_NOTES[cause]} {topup.topup_id}"
     if difference_yen > 0:
-        take_back(batch, wallet, topup.credit_txn_id, difference_yen * MICROS, note, cause)
+        claw_back(batch, wallet, topup.credit_txn_id, difference_yen * MICROS, note, cause)
     elif difference_yen < 0:
         again_micros = give_again(batch, wallet, topup.credit_txn_id, -difference_yen * MICROS, note, cause)
         difference_yen = -whole_yen(again_micros)

@@ -8,7 +8,7 @@ from credit_wallet.domain.outcomes import EntryType, Refunded, Reversed
 from credit_wallet.errors import EntryNotFound, RefundExceedsCharge, WalletError
 from credit_wallet.rules import lots
 from credit_wallet.rules.batch import Batch, append
-from credit_wallet.rules.credit import refusal_to_take, return_to_lots, take_back
+from credit_wallet.rules.credit import claw_back, refusal_to_take, return_to_lots
 from credit_wallet.rules.pricing import uncount_usage
 from credit_wallet.rules.state import EntryRecord, WalletState
 
@@ -17,7 +17,7 @@ def refund_charge(
     batch: Batch, wallet: WalletState, txn_id: int, amount_micros: int | None, note: str | None
 ) -> Refunded | WalletError:
     """Refund ``amount_micros`` of a charge to the lots it came from; None refunds all that is left of it."""
-    charge = _named_entry(batch, wallet, txn_id, "charge")
+    charge = named_entry(batch, wallet, txn_id, "charge")
     if isinstance(charge, WalletError):
         return charge
     left_micros = -charge.amount_micros - charge.returned_micros
@@ -46,7 +46,7 @@ def refund_charge(
 
 def reverse(batch: Batch, wallet: WalletState, command: Reverse) -> Reversed | WalletError:
     """Reverse yen of a top-up whose payment was clawed back; yen that are already spent become a debt."""
-    topup = _named_entry(batch, wallet, command.txn_id, "topup")
+    topup = named_entry(batch, wallet, command.txn_id, "topup")
     if isinstance(topup, WalletError):
         return topup
     left_micros = topup.amount_micros - topup.returned_micros
@@ -58,11 +58,12 @@ def reverse(batch: Batch, wallet: WalletState, command: Reverse) -> Reversed | W
         )
     topup.returned_micros += command.amount_micros
     batch.decision.returned[topup.txn_id] = topup
-    taken_micros, txn_id = take_back(batch, wallet, topup.txn_id, command.amount_micros, command.note, "clawback")
+    taken_micros, txn_id = claw_back(batch, wallet, topup.txn_id, command.amount_micros, command.note, "clawback")
     return Reversed(wallet.wallet_id, taken_micros, wallet.balance_micros, txn_id)
 
 
-def _named_entry(batch: Batch, wallet: WalletState, txn_id: int, txn_type: EntryType) -> EntryRecord | WalletError:
+def named_entry(batch: Batch, wallet: WalletState, txn_id: int, txn_type: EntryType) -> EntryRecord | WalletError:
+    """The entry ``txn_id``, if it is the wallet's and of ``txn_type``."""
     entry = batch.snapshot.entries.get(txn_id)
     if entry is None or entry.wallet_id != wallet.wallet_id or entry.txn_type != txn_type:
         return EntryNotFound(f"wallet {wallet.wallet_id} has no {txn_type} with txn_id {txn_id}", txn_id=txn_id)

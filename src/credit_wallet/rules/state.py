@@ -14,6 +14,7 @@ from msgspec import Struct, field
 
 from credit_wallet.domain.actors import OPERATOR, Actor
 from credit_wallet.domain.budgets import CALL, Budget, Reserved
+from credit_wallet.domain.causes import Cause
 from credit_wallet.domain.cycle import parse_instant
 from credit_wallet.domain.grants import GrantState
 from credit_wallet.domain.outcomes import BudgetMode, EntryType, HoldStatus, LotKind, Outcome, PurchaseStatus
@@ -215,6 +216,7 @@ class EntryRecord(Struct):
     returned_micros: int
     usage: Usage | None = None
     occurred_at: str = ""
+    cause: Cause | None = None
 
 
 class Remembered(Struct, frozen=True, gc=False):

@@ -33,6 +33,13 @@ def checked_amount(value: object, field: str = "amount_yen") -> int:
         raise _invalid_amount(value, field) from None
 
 
+def checked_change(value: object, field: str = "amount_yen") -> int:
+    """The micros of an amount that may be below zero, as ``-10`` or ``"-3.30"``. Raises ``InvalidAmount``."""
+    if isinstance(value, str) and value.startswith("-"):
+        return -checked_amount(value[1:], field)
+    return checked_amount(value, field)
+
+
 _LONGEST = 40
 
 

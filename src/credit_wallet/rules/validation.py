@@ -15,6 +15,7 @@ from credit_wallet.domain.commands import (
     MAX_LEASE_SECONDS,
     MAX_NOTE_LENGTH,
     Above,
+    Adjust,
     Buy,
     Capture,
     Charge,
@@ -38,7 +39,6 @@ from credit_wallet.domain.commands import (
     TransferOut,
     Undo,
 )
-from credit_wallet.domain.consents import LANGUAGES, MAX_CONSENT_LENGTH, is_consent_text
 from credit_wallet.domain.cycle import (
     CYCLE_PATTERN,
     FIRST_YEAR,
@@ -53,6 +53,8 @@ from credit_wallet.domain.settings import SETTINGS, Setting
 from credit_wallet.domain.shares import MAX_OWN_THRESHOLDS, MAX_THRESHOLD_PCT
 from credit_wallet.domain.transfers import is_transfer_id
 from credit_wallet.errors import InvalidAmount, InvalidRequest, TransferNotAllowed, WalletError
+from credit_wallet.rules.consents import malformed_consent
+from credit_wallet.rules.correction_validation import malformed_adjustment
 from credit_wallet.rules.metadata import malformed_metadata
 from credit_wallet.rules.usage import malformed_usage
 
@@ -72,7 +74,9 @@ def malformed(command: Command) -> WalletError | None:
         if command.actor != OPERATOR and not is_actor(command.actor):
             return _bad_actor(command.actor)
         if not isinstance(command, Charge):
-            return _malformed_grant(command) if isinstance(command, CreditGrant) else _malformed_movement(command)
+            if isinstance(command, Adjust | CreditGrant):
+                return _malformed_credit(command)
+            return _malformed_movement(command)
         if command.usage is not None or not is_amount(command.amount_micros):
             return _malformed_spending(command)
         return None if command.note is None and command.key_id is None else _malformed_payer(command)
@@ -178,7 +182,9 @@ def _malformed_transfer(command: TransferOut) -> WalletError | None:
     )
 
 
-def _malformed_grant(command: CreditGrant) -> WalletError | None:
+def _malformed_credit(command: Adjust | CreditGrant) -> WalletError | None:
+    if isinstance(command, Adjust):
+        return malformed_adjustment(command) or malformed_text("note", command.note)
     return _malformed_id("grant_id", command.grant_id) or _malformed_count(
         "occurrence", command.occurrence, 0, MAX_AMOUNT_YEN
     )
@@ -209,20 +215,7 @@ def _malformed_settings(command: Configure) -> WalletError | None:
             return problem
     if command.metadata is not UNSET and (problem := malformed_metadata(command.metadata)):
         return problem
-    return _malformed_consent(command)
-
-
-def _malformed_consent(command: Configure) -> WalletError | None:
-    text, language = command.auto_topup_consent, command.auto_topup_consent_language
-    if language not in LANGUAGES:
-        field = "auto_topup_consent_language"
-        return InvalidRequest(f"{field} must be {' or '.join(LANGUAGES)}, not {language!r}", field=field)
-    if text is UNSET or is_consent_text(text):
-        return None
-    return InvalidRequest(
-        f"auto_topup_consent must be the text that was agreed to, 1 to {MAX_CONSENT_LENGTH:,} characters without NUL",
-        field="auto_topup_consent",
-    )
+    return malformed_consent(command)
 
 
 def _malformed_setting(setting: Setting, value: object) -> WalletError | None:

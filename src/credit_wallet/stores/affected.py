@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from credit_wallet.domain.budgets import Labels, labels_of
 from credit_wallet.domain.commands import (
+    Adjust,
     Buy,
     Capture,
     Charge,
@@ -57,6 +58,8 @@ def named_by(commands: Sequence[Command]) -> tuple[set[int], set[int], set[int]]
                     key_ids.add(command.key_id)
             case Refund() | Reverse():
                 txn_ids.add(command.txn_id)
+            case Adjust(txn_id=int(txn_id)):
+                txn_ids.add(txn_id)
     return key_ids, hold_ids, txn_ids
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from credit_wallet.domain.commands import Command, PayBack, Reverse, SettleTopup
+from credit_wallet.domain.commands import Adjust, Command, PayBack, Reverse, SettleTopup
 from credit_wallet.domain.money import MICROS
 from credit_wallet.rules.lots import format_allocation, parse_allocation
 from credit_wallet.rules.state import Allocation, ClawbackState, Snapshot
@@ -23,7 +23,9 @@ def load_clawbacks(
         return []
     wanted: set[tuple[int, int | None]] = {(wallet_id, None) for wallet_id in owing}
     for command in commands:
-        if isinstance(command, Reverse | SettleTopup | PayBack) and (named := _credit_txn_id(snapshot, command)):
+        if isinstance(command, Adjust | Reverse | SettleTopup | PayBack) and (
+            named := _credit_txn_id(snapshot, command)
+        ):
             wanted.add((command.wallet_id, named))
     found = [clawback for each in wanted for clawback in _load(connection, *each)]
     for clawback in found:
@@ -31,8 +33,8 @@ def load_clawbacks(
     return [(clawback.wallet_id, clawback.taken) for clawback in found]
 
 
-def _credit_txn_id(snapshot: Snapshot, command: Reverse | SettleTopup | PayBack) -> int | None:
-    if isinstance(command, Reverse):
+def _credit_txn_id(snapshot: Snapshot, command: Adjust | Reverse | SettleTopup | PayBack) -> int | None:
+    if isinstance(command, Adjust | Reverse):
         return command.txn_id
     topup = snapshot.topups.get(command.topup_id)
     return None if topup is None else topup.credit_txn_id

@@ -22,9 +22,9 @@ served, above_yen, amount_fraction, captured_fraction, above_fraction, usage, re
 """
 ENTRY_COLUMNS = """
 e.txn_id, e.wallet_id, amount_yen, txn_type, lots, coalesce(returned_yen, 0), coalesce(returned_fraction, 0), detail,
-occurred_at
+occurred_at, coalesce(e.cause, CASE WHEN substr(e.note, 1, 10) = 'top-up tu_' THEN 'payment' END)
 """
-"""Of a ledger entry ``e`` and what was returned of it."""
+"""Of a ledger entry ``e`` and what was returned of it; one of a payment names it since before entries had causes."""
 
 PURCHASE_COLUMNS = (
     "purchase_key, wallet_id, key_id, actor, fingerprint, attempt, status, amount_yen, txn_id, hold_id, undone_txn_id, "
@@ -177,7 +177,7 @@ def _format_usage(usage: Usage | None) -> str | None:
 
 def entry_of(row: tuple[Any, ...]) -> EntryRecord:
     """A refundable entry, from ``ENTRY_COLUMNS``."""
-    txn_id, wallet_id, amount_yen, txn_type, lots, returned_yen, returned_fraction, text, occurred_at = row
+    txn_id, wallet_id, amount_yen, txn_type, lots, returned_yen, returned_fraction, text, occurred_at, cause = row
     detail = parse_detail(text)
     return EntryRecord(
         txn_id,
@@ -188,6 +188,7 @@ def entry_of(row: tuple[Any, ...]) -> EntryRecord:
         returned_yen * MICROS + returned_fraction,
         usage_of(detail),
         occurred_at,
+        cause,
     )
 
 

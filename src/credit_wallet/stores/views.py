@@ -124,12 +124,13 @@ def _fields_of(columns: tuple[Any, ...]) -> tuple[Any, ...]:
         ledger_micros = None if ledger_yen is None else ledger_yen * MICROS
         amount_micros = amount_yen * MICROS
         says: tuple[Any, ...] = (None, None, None, {}, {})
+        reason = None
     else:
         detail = _detail_of(txn_id, text)
         ledger_micros = None if ledger_yen is None else ledger_yen * MICROS + detail.fraction
-        amount_micros, says = exact_micros(amount_yen, detail), _usage_fields(detail)
+        amount_micros, says, reason = exact_micros(amount_yen, detail), _usage_fields(detail), detail.reason
     said = (txn_type, occurred_at, note, ledger_micros, *related)
-    return (txn_id, wallet_id, amount_yen, amount_micros, *said, *says, cause)
+    return (txn_id, wallet_id, amount_yen, amount_micros, *said, *says, cause, reason)
 
 
 def _detail_of(txn_id: int, text: str) -> EntryDetail:

@@ -58,6 +58,7 @@ _FORMS = {
     "reason": "text without NUL characters",
     "rows": "entries, keys, notes or items",
     "sha256": "64 hexadecimal digits",
+    "status": "pending, delivered or dead",
     "topup_id": "the id of a top-up, such as tu_1a2b",
     "transfer_id": "the id of a transfer, such as tr_1_206e147864ef7ab96bd1d844",
     "type": "topup, charge, refund, expire or reversal",

@@ -15,7 +15,7 @@ from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.notices.targets import TargetView
 from credit_wallet.runtime import deadlines
 from credit_wallet.wire.asgi import RawHeaders
-from credit_wallet.wire.auth import Caller
+from credit_wallet.wire.auth import Caller, own_access
 from credit_wallet.wire.headers import wallet_headers
 from credit_wallet.wire.replies import TransactionPage, WalletReply
 from credit_wallet.wire.visibility import visible_key
@@ -53,7 +53,7 @@ def wallet_shown(
 
 async def transactions_shown(
     wallets: CreditWallet,
-    access: Access,
+    caller: Caller,
     *,
     limit: int,
     cursor: str | None,
@@ -64,20 +64,21 @@ async def transactions_shown(
     """A page of up to ``limit`` ledger entries, newest first, after that whose ``next_cursor`` is ``cursor``.
 
     A page of what is rare among the entries ends early, after ``MAX_STEPS``. An agent sees what it paid. Raises
-    ``Forbidden`` when it asks for another key's, ``ShareExceeded`` and ``ServiceBusy``.
+    ``Forbidden`` for another key's and for callers without a wallet, ``ShareExceeded`` and ``ServiceBusy``.
     """
+    access = own_access(caller)
     key_id = visible_key(access, key_id)
     before = None if cursor is None else _entry_at(cursor)
-    wallet_id = access.wallet_id
+    wallet_id, lane_of_caller = access.wallet_id, caller.lane(OWNERS)
     if type is None and key_id is None and note is None:
         entries = await wallets.reading_lanes.ask_for(
-            wallet_id, OWNERS, wallets.history, wallet_id, limit=limit + 1, before_txn_id=before
+            caller.share, lane_of_caller, wallets.history, wallet_id, limit=limit + 1, before_txn_id=before
         )
         return _page(entries, limit, None)
 
     async def step(lane: Lane) -> int | None:
         more, after = await wallets.reading_lanes.ask_for(
-            wallet_id,
+            caller.share,
             lane,
             wallets.transactions.search,
             wallet_id,
@@ -91,10 +92,10 @@ async def transactions_shown(
         return after
 
     found: list[Transaction] = []
-    before = await step(OWNERS)
+    before = await step(lane_of_caller)
     if before is None or len(found) > limit:
         return _page(found, limit, before)
-    with wallets.reading_lanes.report(wallet_id):
+    with wallets.reading_lanes.report(caller.share):
         for _ in range(MAX_STEPS - 1):
             before = await step(REPORTS)
             if before is None or len(found) > limit:
@@ -109,7 +110,8 @@ async def caller_headers(caller: Caller | None, wallets: CreditWallet) -> RawHea
     try:
         wallet_id = caller.access.wallet_id
         async with asyncio.timeout(deadlines.BALANCE_SECONDS):
-            return wallet_headers(await wallets.reading_lanes.ask_for(wallet_id, OWNERS, wallets.show, wallet_id))
+            lane = caller.lane(OWNERS)
+            return wallet_headers(await wallets.reading_lanes.ask_for(caller.share, lane, wallets.show, wallet_id))
     except (WalletError, TimeoutError):  # the response matters more than its balance header
         return []
 

@@ -23,6 +23,10 @@ from credit_wallet.wire.problem_types import DATABASE_ERROR, DEFECT, INTERNAL_ER
 CONTENT_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:agent-credit-wallet:"
 
+MAX_DETAIL_LENGTH = 1_000
+MAX_FIELD_LENGTH = 200
+"""Characters of a problem's ``detail`` and ``field``, which may repeat what the caller sent."""
+
 _UNAUTHORIZED = 401
 _EXHAUSTED = ("insufficient_funds", "budget_exhausted", "key_cap_exhausted")
 
@@ -110,8 +114,10 @@ def problem_of(error: Exception, topup_url: str | None) -> tuple[int, dict[str, 
     if not isinstance(error, WalletError):
         detail = "the service failed; nothing is known to have moved, send it again with the same idempotency key"
         return kind.status, _document(DEFECT, kind, detail)
-    members = _document(error.code, kind, str(error))
+    members = _document(error.code, kind, shortened(str(error), MAX_DETAIL_LENGTH))
     document = {**members, **error.details, **members}  # RFC 9457's members come first, and are never overwritten
+    if isinstance(field := document.get("field"), str):
+        document["field"] = shortened(field)
     if error.code in _EXHAUSTED:
         document |= {"reason": "wallet_exhausted"} | ({} if topup_url is None else {"topup_url": topup_url})
     return kind.status, document
@@ -140,6 +146,14 @@ def refusal(error: Exception, topup_url: str | None) -> tuple[int, RawHeaders, b
         *STANDING_HEADERS,
     ]
     return status, headers, content
+
+
+def shortened(text: str, length: int = MAX_FIELD_LENGTH) -> str:
+    """``text``, or both its ends when it is longer than ``length``: a response does not grow with what was sent."""
+    if len(text) <= length:
+        return text
+    half = length // 2
+    return f"{text[:half]}…{text[-half:]}"
 
 
 def _document(code: str, kind: ProblemType, detail: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from databases import on_postgres
 from plain_sql import PlainSql
 
 from credit_wallet import CreditWallet
+from credit_wallet.runtime.steady_clock import utc_now
 from credit_wallet.stores.databases import database_at
 
 ROOM = "306_credit_room_for_updates.sql"
@@ -23,4 +24,5 @@ def test_room_is_kept_in_each_partition_until_it_is_rolled_back(wallets: CreditW
         assert host.run(_TABLES) == [(table, "fillfactor=45") for table in TABLES]
         assert database_at(db_url).rollback(306)[-1] == ROOM
         assert host.run(_TABLES) == [(table, None) for table in TABLES]
+        database_at(db_url).upgrade(utc_now())
     assert wallets.verify() == []

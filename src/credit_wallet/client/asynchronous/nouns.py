@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
-
-from credit_wallet.client.asynchronous.budgets import AsyncBudgets
+from credit_wallet.client.asynchronous.deliveries import AsyncDeliveries
 from credit_wallet.client.asynchronous.grants import AsyncGrants
-from credit_wallet.client.asynchronous.keys import AsyncKeys
+from credit_wallet.client.asynchronous.one_wallet import AsyncOneWallet
 from credit_wallet.client.asynchronous.purchases import AsyncPurchases
 from credit_wallet.client.asynchronous.secrets import AsyncSecrets
 from credit_wallet.client.asynchronous.sellers import AsyncSellers
@@ -14,27 +12,10 @@ from credit_wallet.client.asynchronous.targets import AsyncTargets
 from credit_wallet.client.asynchronous.topups import AsyncTopups
 from credit_wallet.client.asynchronous.transfers import AsyncTransfers
 from credit_wallet.client.asynchronous.wallets import AsyncWallets
-from credit_wallet.client.calls import Call
-
-T = TypeVar("T")
 
 
-class AsyncNouns:
+class AsyncNouns(AsyncOneWallet):
     """The client's nouns, each with the calls about one kind of thing."""
-
-    async def _send(self, call: Call[T]) -> T:
-        """Send a call; the client says how."""
-        raise NotImplementedError
-
-    @property
-    def keys(self) -> AsyncKeys:
-        """Agent keys."""
-        return AsyncKeys(self._send)
-
-    @property
-    def budgets(self) -> AsyncBudgets:
-        """What limits the wallet and its agents."""
-        return AsyncBudgets(self._send)
 
     @property
     def topups(self) -> AsyncTopups:
@@ -50,6 +31,11 @@ class AsyncNouns:
     def targets(self) -> AsyncTargets:
         """Where notices go."""
         return AsyncTargets(self._send)
+
+    @property
+    def deliveries(self) -> AsyncDeliveries:
+        """Notices on their way there."""
+        return AsyncDeliveries(self._send)
 
     @property
     def purchases(self) -> AsyncPurchases:

@@ -15,8 +15,8 @@ from credit_wallet.wire.bodies import PayBackBody
 from credit_wallet.wire.replies import TopupPage
 
 
-class AsyncTopups:
-    """The top-ups of a wallet; ``topup`` of the client asks for one."""
+class AsyncWalletTopups:
+    """The top-ups of a wallet; ``topup`` asks for one."""
 
     def __init__(self, send: AsyncSend) -> None:
         self._send = send
@@ -38,6 +38,10 @@ class AsyncTopups:
         return await self._send(
             calls.get("/credit/topups/consents", read_as(builtins.list[Consent]), before=before, limit=limit)
         )
+
+
+class AsyncTopups(AsyncWalletTopups):
+    """The top-ups of a wallet, and for operators those of all."""
 
     async def pay_back(self, topup_id: str, amount_yen: int, *, idempotency_key: str | None = None) -> TopupReply:
         """Pay ``amount_yen`` of a top-up's unused credit back to its card, where that is allowed. For the operator."""

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import builtins
 from collections.abc import Mapping, Sequence
 
 from credit_wallet.client import calls
 from credit_wallet.client.calls import Call
 from credit_wallet.client.responses import read_as
 from credit_wallet.client.transport import AsyncSend
-from credit_wallet.domain.consents import Consent
-from credit_wallet.domain.outcomes import BudgetMode, Outcome
-from credit_wallet.domain.views import OwnerToken, ReferencedWallet, WalletView
+from credit_wallet.domain.corrections import CorrectionReason
+from credit_wallet.domain.outcomes import BudgetMode, LotKind, Outcome
+from credit_wallet.domain.views import CreatedWallet, ReferencedWallet, WalletView
 from credit_wallet.rules.usage import Amount
 from credit_wallet.wire.bodies import (
     CreateWalletBody,
@@ -21,6 +20,8 @@ from credit_wallet.wire.bodies import (
     PriceGroupBody,
     ReplaceTokenBody,
 )
+from credit_wallet.wire.correction_bodies import AdjustBody, TakeBackBody
+from credit_wallet.wire.replies import WalletReply
 
 
 class AsyncWallets:
@@ -63,9 +64,9 @@ class AsyncWallets:
         """Wallets with an id above ``after``, by id; ``limit`` is 1 to 1,000."""
         return await self._send(calls.get("/operator/wallets", read_as(list[WalletView]), after=after, limit=limit))
 
-    async def show(self, wallet_id: int) -> WalletView:
-        """One wallet. Raises ``WalletNotFound``."""
-        return await self._send(calls.get(f"/operator/wallets/{wallet_id:d}", read_as(WalletView)))
+    async def show(self, wallet_id: int) -> WalletReply:
+        """One wallet, as its owner sees it. Raises ``WalletNotFound``."""
+        return await self._send(calls.at_wallet(calls.show_wallet(), wallet_id))
 
     async def set_metadata(self, wallet_id: int, metadata: Mapping[str, str]) -> WalletView:
         """Replace all pairs of a wallet's metadata."""
@@ -82,11 +83,6 @@ class AsyncWallets:
         path = f"/operator/wallets/{wallet_id:d}/price-group"
         return await self._send(Call("POST", path, read_as(WalletView), PriceGroupBody(price_group)))
 
-    async def consents(self, wallet_id: int, *, before: int | None = None, limit: int = 100) -> Sequence[Consent]:
-        """What was agreed to for a wallet's automatic top-ups, newest first. Raises ``WalletNotFound``."""
-        path = f"/operator/wallets/{wallet_id:d}/topups/consents"
-        return await self._send(calls.get(path, read_as(builtins.list[Consent]), before=before, limit=limit))
-
     async def topup(
         self,
         wallet_id: int,
@@ -101,7 +97,39 @@ class AsyncWallets:
         body = OperatorTopupBody(wallet_id, calls.sent_exactly(amount_yen), promo, expires_at, note)
         return await self._send(calls.move("/operator/topup", body, idempotency_key))
 
-    async def replace_token(self, wallet_id: int, *, overlap_seconds: int = 0) -> OwnerToken:
+    async def adjust(
+        self,
+        wallet_id: int,
+        amount_yen: Amount,
+        *,
+        reason: CorrectionReason,
+        note: str,
+        idempotency_key: str | None = None,
+        kind: LotKind | None = None,
+        expires_at: str | None = None,
+        allow_debt: bool = False,
+    ) -> Outcome:
+        """Correct a balance: ``"10"`` adds credit, promotional unless ``kind`` says paid; ``"-10"`` takes it."""
+        body = AdjustBody(calls.sent_change(amount_yen), reason, note, kind, expires_at, allow_debt)
+        return await self._send(calls.move(f"/operator/wallets/{wallet_id:d}/adjust", body, idempotency_key))
+
+    async def take_back(
+        self,
+        wallet_id: int,
+        txn_id: int,
+        amount_yen: Amount | None = None,
+        *,
+        note: str,
+        reason: CorrectionReason = "mistyped_topup",
+        idempotency_key: str | None = None,
+        allow_debt: bool = False,
+    ) -> Outcome:
+        """Take back the manual top-up ``txn_id``, in full or ``amount_yen`` of it, as far as it is unused."""
+        amount = None if amount_yen is None else calls.sent_exactly(amount_yen)
+        body = TakeBackBody(txn_id, note, reason, amount, allow_debt)
+        return await self._send(calls.move(f"/operator/wallets/{wallet_id:d}/take-back", body, idempotency_key))
+
+    async def replace_token(self, wallet_id: int, *, overlap_seconds: int = 0) -> CreatedWallet:
         """A new owner token for a wallet whose token is lost or has leaked."""
         path = f"/operator/wallets/{wallet_id:d}/token/rotate"
-        return await self._send(calls.create(path, read_as(OwnerToken), ReplaceTokenBody(overlap_seconds)))
+        return await self._send(calls.create(path, read_as(CreatedWallet), ReplaceTokenBody(overlap_seconds)))

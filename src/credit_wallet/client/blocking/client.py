@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Literal, Self, TypeVar
 
 import httpx
-from msgspec import UNSET, UnsetType
 
 from credit_wallet.client import calls
 from credit_wallet.client.blocking.nouns import Nouns
+from credit_wallet.client.blocking.one_wallet import WalletOnBehalf
 from credit_wallet.client.calls import Call
 from credit_wallet.client.httpx_transports import Hook, HttpxTransport, Patience
 from credit_wallet.client.responses import read_as, read_outcome, read_text
 from credit_wallet.client.transport import Retries
 from credit_wallet.domain.commands import Charge
-from credit_wallet.domain.consents import ConsentLanguage
-from credit_wallet.domain.outcomes import Alert, BudgetMode, EntryType, Outcome
-from credit_wallet.domain.usage_periods import Every
-from credit_wallet.domain.usage_views import UsageReport
-from credit_wallet.domain.views import ExpiredLotView, HoldView, LotView, OwnerToken, TransactionView
+from credit_wallet.domain.outcomes import Outcome
+from credit_wallet.domain.views import CreatedWallet
 from credit_wallet.errors import WalletError
-from credit_wallet.notices.targets import WantedTarget
-from credit_wallet.payments.replies import TopupReply
-from credit_wallet.reports.statement import Rows, Statement
-from credit_wallet.rules.forecast import Forecast
 from credit_wallet.rules.usage import Amount
 from credit_wallet.stores.jobs.seals import Anchor
 from credit_wallet.wire.bodies import (
@@ -37,10 +30,8 @@ from credit_wallet.wire.bodies import (
     RefundBody,
     ReleaseBody,
     RotateBody,
-    SettingsBody,
-    TopupBody,
 )
-from credit_wallet.wire.replies import Health, Identity, PricesReply, TransactionPage, WalletReply
+from credit_wallet.wire.replies import Health, Identity
 
 T = TypeVar("T")
 
@@ -89,6 +80,13 @@ class WalletClient(Nouns):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def on(self, wallet_id: int) -> WalletOnBehalf:
+        """A wallet with every method about it that its owner has, for an operator: ``client.on(7).transactions()``.
+
+        A method raises ``WalletNotFound`` when there is no such wallet.
+        """
+        return WalletOnBehalf(self._send, wallet_id)
 
     def charge(
         self,
@@ -191,135 +189,6 @@ class WalletClient(Nouns):
         body = RefundBody(txn_id, None if amount_yen is None else calls.sent_exactly(amount_yen), note)
         return self._send(calls.move("/credit/refund", body, idempotency_key))
 
-    def topup(self, amount_yen: int, *, checkout: bool = False, idempotency_key: str | None = None) -> TopupReply:
-        """Ask for a payment that a person makes, with ``client_secret`` or at ``checkout_url``. For the owner.
-
-        Raises ``PaymentsNotConfigured`` where the service takes no payments.
-        """
-        key = calls.checked_or_new(idempotency_key)
-        body = TopupBody(amount_yen, checkout)
-        return self._send(Call("POST", "/credit/topup", read_as(TopupReply), body, idempotency_key=key))
-
-    def wallet(self) -> WalletReply:
-        """The wallet with its settings, the spending of its cycle and its latest transactions."""
-        return self._send(calls.show_wallet())
-
-    def configure(
-        self,
-        *,
-        label: str | UnsetType = UNSET,
-        monthly_budget_yen: int | UnsetType = UNSET,
-        budget_mode: BudgetMode | UnsetType = UNSET,
-        auto_topup_threshold: int | UnsetType = UNSET,
-        auto_topup_amount: int | UnsetType = UNSET,
-        low_balance_yen: int | UnsetType = UNSET,
-        alert_thresholds_pct: Sequence[int] | UnsetType = UNSET,
-        notification_targets: Iterable[WantedTarget] | UnsetType = UNSET,
-        auto_topup_daily_yen: int | UnsetType = UNSET,
-        auto_topup_monthly_yen: int | UnsetType = UNSET,
-        auto_topup_consent: str | UnsetType = UNSET,
-        auto_topup_consent_language: ConsentLanguage = "en",
-    ) -> WalletReply:
-        """Change settings; those that you leave out stay. For the owner.
-
-        ``notification_targets`` are all of them: others are removed. The secret of a new webhook is shown only now.
-        What was agreed to for automatic top-ups is recorded: ``auto_topup_consent``, or else the standard text.
-        """
-        body = SettingsBody(
-            label,
-            monthly_budget_yen,
-            budget_mode,
-            auto_topup_threshold,
-            auto_topup_amount,
-            low_balance_yen,
-            UNSET if isinstance(alert_thresholds_pct, UnsetType) else list(alert_thresholds_pct),
-            UNSET if isinstance(notification_targets, UnsetType) else calls.target_bodies(notification_targets),
-            auto_topup_daily_yen,
-            auto_topup_monthly_yen,
-            auto_topup_consent,
-            auto_topup_consent_language,
-        )
-        shows_secrets = notification_targets is not UNSET
-        return self._send(Call("PATCH", "/credit/wallet", read_as(WalletReply), body, repeatable=not shows_secrets))
-
-    def transactions(
-        self,
-        *,
-        limit: int = 50,
-        cursor: str | None = None,
-        type: EntryType | None = None,  # noqa: A002 - the parameter's name in HTTP
-        key_id: int | None = None,
-        note: str | None = None,
-    ) -> TransactionPage:
-        """A page of ledger entries, newest first; ``limit`` is 1 to 200, ``cursor`` the last page's ``next_cursor``.
-
-        ``type``, ``key_id`` and ``note`` filter. A refund has the key and the note of its charge.
-        """
-        wanted = {"type": type, "key_id": key_id, "note": note}
-        return self._send(
-            calls.get("/credit/transactions", read_as(TransactionPage), limit=limit, cursor=cursor, **wanted)
-        )
-
-    def transaction(self, txn_id: int) -> TransactionView:
-        """One ledger entry, with what was refunded of it. Raises ``TransactionNotFound``."""
-        return self._send(calls.get(f"/credit/transactions/{txn_id:d}", read_as(TransactionView)))
-
-    def hold_status(self, hold_id: int) -> HoldView:
-        """A hold: open, captured, released or expired. Raises ``HoldNotFound``."""
-        return self._send(calls.get(f"/credit/holds/{hold_id:d}", read_as(HoldView)))
-
-    def lots(self) -> list[LotView]:
-        """The open lots in the order of spending, each with what is left of it and when it expires."""
-        return self._send(calls.get("/credit/lots", read_as(list[LotView])))
-
-    def expired_lots(self, days: int = 30) -> list[ExpiredLotView]:
-        """The lots that expired within the last ``days`` (1 to 30) with something left, the latest first."""
-        return self._send(calls.get("/credit/lots/expired", read_as(list[ExpiredLotView]), days=days))
-
-    def prices(self, *, payer_token: str | None = None) -> PricesReply:
-        """What items cost the wallet now, and the prices that are announced for later.
-
-        Sellers and operators see the prices of everybody, or those of the wallet that ``payer_token`` is of.
-        """
-        return self._send(Call("GET", "/credit/prices", read_as(PricesReply), payer_token=payer_token))
-
-    def usage(
-        self,
-        *,
-        by: str | None = None,
-        every: Every = "day",
-        since: str | None = None,
-        until: str | None = None,
-        key_id: int | None = None,
-        limit: int = 1_000,
-        cursor: str | None = None,
-    ) -> UsageReport:
-        """What charges were for, by period, and by ``"key"``, ``"item"`` or a fact such as ``"tool"``; see the docs."""
-        asked = {"by": by, "every": every, "since": since, "until": until, "key_id": key_id}
-        return self._send(calls.get("/credit/usage", read_as(UsageReport), limit=limit, cursor=cursor, **asked))
-
-    def alerts(self, *, cycle: str | None = None) -> list[Alert]:
-        """The spending alerts that fired, newest first: of all cycles, or of one (``YYYY-MM``)."""
-        return self._send(calls.get("/credit/alerts", read_as(list[Alert]), cycle=cycle))
-
-    def statement(self, *, cycle: str | None = None) -> Statement:
-        """The statement of a cycle (``YYYY-MM``), by default the current one."""
-        return self._send(calls.get("/credit/statement", read_as(Statement), cycle=cycle))
-
-    def statement_text(
-        self,
-        *,
-        cycle: str | None = None,
-        format: Literal["text", "csv"] = "text",  # noqa: A002 - the parameter's name in HTTP
-        rows: Rows = "entries",
-    ) -> str:
-        """The statement for people, or its ``rows`` as CSV."""
-        return self._send(calls.get("/credit/statement", read_text, cycle=cycle, format=format, rows=rows))
-
-    def forecast(self) -> Forecast:
-        """Where spending is heading, and when the balance and the budget run out."""
-        return self._send(calls.get("/credit/forecast", read_as(Forecast)))
-
     def whoami(self) -> Identity:
         """Who the client's token is: ``role`` is "owner", "agent", "seller" or "operator"; the ids that go with it.
 
@@ -327,12 +196,12 @@ class WalletClient(Nouns):
         """
         return self._send(calls.get("/credit/whoami", read_as(Identity)))
 
-    def rotate_owner_token(self, *, overlap_seconds: int = 3600) -> OwnerToken:
+    def rotate_owner_token(self, *, overlap_seconds: int = 3600) -> CreatedWallet:
         """A new owner token; earlier ones work for another ``overlap_seconds``, up to 31 days. For the owner.
 
         This client keeps its token: continue with ``with_token``.
         """
-        return self._send(calls.create("/credit/token/rotate", read_as(OwnerToken), RotateBody(overlap_seconds)))
+        return self._send(calls.create("/credit/token/rotate", read_as(CreatedWallet), RotateBody(overlap_seconds)))
 
     def latest_seal(self) -> Anchor:
         """The latest seal of the ledger, to be kept elsewhere. For the operator. Raises ``SealNotFound``."""

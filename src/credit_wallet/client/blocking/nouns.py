@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
-
-from credit_wallet.client.blocking.budgets import Budgets
+from credit_wallet.client.blocking.deliveries import Deliveries
 from credit_wallet.client.blocking.grants import Grants
-from credit_wallet.client.blocking.keys import Keys
+from credit_wallet.client.blocking.one_wallet import OneWallet
 from credit_wallet.client.blocking.purchases import Purchases
 from credit_wallet.client.blocking.secrets import Secrets
 from credit_wallet.client.blocking.sellers import Sellers
@@ -14,27 +12,10 @@ from credit_wallet.client.blocking.targets import Targets
 from credit_wallet.client.blocking.topups import Topups
 from credit_wallet.client.blocking.transfers import Transfers
 from credit_wallet.client.blocking.wallets import Wallets
-from credit_wallet.client.calls import Call
-
-T = TypeVar("T")
 
 
-class Nouns:
+class Nouns(OneWallet):
     """The client's nouns, each with the calls about one kind of thing."""
-
-    def _send(self, call: Call[T]) -> T:
-        """Send a call; the client says how."""
-        raise NotImplementedError
-
-    @property
-    def keys(self) -> Keys:
-        """Agent keys."""
-        return Keys(self._send)
-
-    @property
-    def budgets(self) -> Budgets:
-        """What limits the wallet and its agents."""
-        return Budgets(self._send)
 
     @property
     def topups(self) -> Topups:
@@ -50,6 +31,11 @@ class Nouns:
     def targets(self) -> Targets:
         """Where notices go."""
         return Targets(self._send)
+
+    @property
+    def deliveries(self) -> Deliveries:
+        """Notices on their way there."""
+        return Deliveries(self._send)
 
     @property
     def purchases(self) -> Purchases:

@@ -12,8 +12,8 @@ from credit_wallet.notices.targets import TargetView, WantedTarget
 from credit_wallet.wire.bodies import ConfirmBody, TargetsBody
 
 
-class Targets:
-    """Where notices go. ``configure`` of the client sets the targets of a wallet."""
+class WalletTargets:
+    """Where a wallet's notices go. ``configure`` sets the targets."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
@@ -27,6 +27,10 @@ class Targets:
         """Send another code to a mailbox that has not been confirmed. For the owner."""
         path = f"/credit/notification-targets/{target_id:d}/ask-again"
         return self._send(Call("POST", path, read_as(TargetView), repeatable=False))
+
+
+class Targets(WalletTargets):
+    """Where notices go: those of a wallet, and for operators those about all wallets."""
 
     def list(self) -> Sequence[TargetView]:
         """Where notices about all wallets go. For the operator."""

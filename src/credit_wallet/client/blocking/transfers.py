@@ -11,11 +11,26 @@ from credit_wallet.rules.usage import Amount
 from credit_wallet.wire.bodies import OperatorTransferBody, TransferBody
 
 
-class Transfers:
-    """The transfers of a wallet."""
+class WalletTransfers:
+    """The transfers of a wallet, out of it and in to it."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
+
+    def list(self, *, limit: int = 50, before: str | None = None) -> TransferPage:
+        """The wallet's transfers, out and in, newest first; ``limit`` is 1 to 200. For the owner.
+
+        For the next page, pass the last ``transfer_id`` as ``before``.
+        """
+        return self._send(calls.get("/credit/transfers", read_as(TransferPage), limit=limit, before=before))
+
+    def show(self, transfer_id: str) -> TransferView:
+        """A transfer. For the owner. Raises ``TransferNotFound``."""
+        return self._send(calls.get(f"/credit/transfers/{calls.segment(transfer_id)}", read_as(TransferView)))
+
+
+class Transfers(WalletTransfers):
+    """The transfers of a wallet, and how credit is moved."""
 
     def create(
         self, amount_yen: Amount, to_owner_token: str, *, idempotency_key: str | None = None, note: str | None = None
@@ -41,14 +56,3 @@ class Transfers:
         body = OperatorTransferBody(from_wallet_id, to_wallet_id, calls.sent_exactly(amount_yen), note)
         key = calls.checked_or_new(idempotency_key)
         return self._send(Call("POST", "/operator/transfers", read_as(Transferred), body, idempotency_key=key))
-
-    def list(self, *, limit: int = 50, before: str | None = None) -> TransferPage:
-        """The wallet's transfers, out and in, newest first; ``limit`` is 1 to 200. For the owner.
-
-        For the next page, pass the last ``transfer_id`` as ``before``.
-        """
-        return self._send(calls.get("/credit/transfers", read_as(TransferPage), limit=limit, before=before))
-
-    def show(self, transfer_id: str) -> TransferView:
-        """A transfer. For the owner. Raises ``TransferNotFound``."""
-        return self._send(calls.get(f"/credit/transfers/{calls.segment(transfer_id)}", read_as(TransferView)))

@@ -48,6 +48,8 @@ BODY_EXAMPLES: dict[str, dict[str, Any]] = {
     },
     "MetadataBody": {"metadata": {"plan": "pro", "region": "jp"}},
     "EnabledBody": {"enabled": False},
+    "AdjustBody": {"amount_yen": "-10", "reason": "mistyped_topup", "note": "¥110 instead of ¥100, ticket 4711"},
+    "TakeBackBody": {"txn_id": 12, "note": "credited to the wrong customer, ticket 4711"},
     "PriceGroupBody": {"price_group": "partners"},
     "OperatorTopupBody": {"wallet_id": 1, "amount_yen": 10_000, "note": "invoice 2026-117"},
     "CreateGrantBody": {"wallet_id": 1, "amount_yen": 500, "every": "month", "lapses": "next", "note": "free plan"},

@@ -11,9 +11,10 @@ from litestar.utils.helpers import unwrap_partial
 from msgspec.json import schema
 
 from credit_wallet.domain.commands import MAX_IDEMPOTENCY_KEY_LENGTH
+from credit_wallet.http.openapi.callers import callers
 from credit_wallet.http.openapi.responses import responses_of
 from credit_wallet.http.openapi.schemas import Schemas, typed
-from credit_wallet.http.routing import PAYER
+from credit_wallet.http.routing import NEEDS, PAYER
 
 _PARAMETERS = (PathParameter, QueryParameter, HeaderParameter)
 
@@ -45,9 +46,10 @@ def operation_of(handler: HTTPRouteHandler, path: str, schemas: Schemas) -> dict
     operation: dict[str, Any] = {
         "operationId": _camel(function.__name__),
         "summary": summary,
-        "description": " ".join(description.split()),
+        "description": " ".join((*description.split(), callers(handler))),
         "tags": list(handler.tags or ()),
         "security": list(handler.security or ()),
+        "x-permission": handler.opt[NEEDS],
     }
     parameters = [
         _parameter(name, field, path)

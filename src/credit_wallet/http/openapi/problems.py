@@ -43,15 +43,13 @@ def problem_schemas() -> dict[str, Any]:
 def _common_codes(handler: HTTPRouteHandler, path: str) -> Iterator[str]:
     names = handler.parsed_fn_signature.parameters
     secured = bool(handler.security)
-    yield "ambiguous_request"
+    yield from ("ambiguous_request", "invalid_request")
     if handler.parsed_data_field is not None:
-        yield from ("invalid_json", "body_too_large", "invalid_request")
+        yield from ("invalid_json", "body_too_large")
     if "idempotency_key" in names:
-        yield from ("idempotency_key_required", "invalid_request", "idempotency_conflict")
+        yield from ("idempotency_key_required", "idempotency_conflict")
     if any(_is_addressed(name, path) for name in names):
-        yield from ("not_found", "invalid_request")
-    if any(field.kwarg_definition is not None and field.has_default for field in names.values()):
-        yield "invalid_request"
+        yield "not_found"
     if secured:
         yield from ("unauthorized", "too_many_failures")
     if secured and handler.security != MONEY_SECURITY:

@@ -55,8 +55,8 @@ PROPERTIES: dict[str, About] = {
     "direction": _A("`out`: it leaves the wallet. `in`: it comes in.", ("out",)),
     "cause": _A(
         "Why credit came in or went out: `payment`, `grant`, `reinstatement`, `pay_back_failed`, `transfer_in`, "
-        "`transfer_returned`, `clawback`, `pay_back`, `debt_repayment` or `transfer_out`; null of charges, refunds and "
-        "expiries.",
+        "`transfer_returned`, `adjustment`, `clawback`, `pay_back`, `debt_repayment` or `transfer_out`; null of "
+        "charges, refunds and expiries.",
         ("grant",),
     ),
     "transfers": _A("Transfers, newest first."),
@@ -65,6 +65,9 @@ PROPERTIES: dict[str, About] = {
     "transferred_in_yen": _A("What came from other wallets of the owner in the cycle, in whole yen.", (5_000,)),
     "transferred_out_yen": _A(
         "What went to other wallets of the owner in the cycle, less what was returned, in whole yen; negative.", (0,)
+    ),
+    "adjusted_yen": _A(
+        "What the operator corrected in the cycle, in whole yen; negative when it took more than it added.", (0,)
     ),
     "amount_yen": _A("Amount in whole yen.", (3,)),
     "balance_yen": _A("What the wallet can spend, in whole yen (rounded down).", (9_997,)),
@@ -256,6 +259,7 @@ PROPERTIES: dict[str, About] = {
         "Names the request: new for every request, the same for every retry. 1 to 255 printable ASCII characters.",
         ("req-1",),
     ),
+    "allow_debt": _A("Whether what is missing becomes debt; otherwise it is refused.", (False,)),
     "txn_type": _A("What kind of entry it is.", ("charge",)),
     "kind": _A("Whether the credit was paid for or is promotional.", ("paid",)),
     "attempt": _A("Names this attempt to serve the request, 1 to 64 printable ASCII characters.", ("worker-1:17",)),

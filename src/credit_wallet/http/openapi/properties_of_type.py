@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from credit_wallet.domain.corrections import CORRECTION_REASONS
 from credit_wallet.http.openapi.about import SHA256_EXAMPLE as _SHA256
 from credit_wallet.http.openapi.about import About
 from credit_wallet.http.openapi.about import instant as _time
@@ -29,6 +30,29 @@ def _amount(what: str, example: int, *, or_item: bool = False) -> About:
         (example, "3.30"),
     )
 
+
+_CODES = ", ".join(f"`{reason}`" for reason in CORRECTION_REASONS)
+_WHY = _A(f"Why, as a code: {_CODES}.", ("goodwill",))
+_HAPPENED = _A("What happened, up to 500 characters.", ("search was down for an hour, ticket 4712",))
+
+_OF_CORRECTIONS: dict[str, About] = {
+    "AdjustBody.amount_yen": _A(
+        "What to add, below zero to take: whole yen as a number, or a decimal with up to six places in quotes, up to "
+        "10¹² either way, not 0.",
+        (-10, "-3.30"),
+    ),
+    "AdjustBody.reason": _WHY,
+    "AdjustBody.note": _HAPPENED,
+    "AdjustBody.kind": _A(
+        "Kind of the credit that is added, by default `promo`; or the only kind to take from.", ("promo",)
+    ),
+    "AdjustBody.expires_at": _A("When credit that is added expires; null for never.", ("2027-03-31",)),
+    "TakeBackBody.txn_id": _A("The entry of the manual top-up.", (12,)),
+    "TakeBackBody.amount_yen": _amount("What to take back, by default all that is left of it", 90_000),
+    "TakeBackBody.reason": _WHY,
+    "TakeBackBody.note": _HAPPENED,
+    "Transaction.reason": _A(f"Why an adjustment was made: {_CODES}; null of other entries.", ("goodwill",)),
+}
 
 PROPERTIES_OF_TYPE: dict[str, About] = {
     "ReferencedWallet.owner_token": _A(
@@ -71,6 +95,7 @@ PROPERTIES_OF_TYPE: dict[str, About] = {
     "RefundBody.txn_id": _A("The charge to return.", (2,)),
     "OperatorTopupBody.amount_yen": _amount("What to credit", 10_000),
     "BatchItem.amount_yen": _amount("What to charge", 3, or_item=True),
+    **_OF_CORRECTIONS,
     "OperatorTopupBody.expires_at": _A(
         "When the credit expires: an ISO 8601 time, or a date for the end of that day in the wallet's time zone.",
         ("2027-03-31",),
@@ -226,4 +251,17 @@ PROPERTIES_OF_TYPE: dict[str, About] = {
         "The item that all the charges are for; null when they are for several, or for none.", ("search",)
     ),
     "UsageRow.quantity": _A("How much of that item; null without one.", ("12",)),
+    "DeliveryView.event_id": _A("Id of the event that it tells of.", (31,)),
+    "DeliveryView.wallet_id": _A("Id of the wallet; 0 for a notice of the operator's that is about all wallets.", (1,)),
+    "DeliveryView.kind": _A("What kind of event it is.", ("budget.threshold_reached",)),
+    "DeliveryView.status": _A(
+        "`pending`: on its way. `delivered`: the target accepted it. `dead`: given up after three days of attempts, or "
+        "because the target was removed.",
+        ("dead",),
+    ),
+    "DeliveryView.attempts": _A("How often it was sent.", (9,)),
+    "DeliveryView.next_attempt_at": _time("When it is sent next, while it is pending."),
+    "DeliveryView.last_error": _A("Why the last attempt failed; null when none has.", ("500 Internal Server Error",)),
+    "DeliveryView.created_at": _time("When it was made."),
+    "DeliveryView.delivered_at": _time("When the target accepted it; null before that."),
 }

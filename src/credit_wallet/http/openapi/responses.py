@@ -55,6 +55,7 @@ _WITHOUT_BALANCE = (HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS)
 
 _SHARED = {
     "Unauthorized": ("unauthorized",),
+    "InvalidRequest": ("invalid_request",),
     "BodyTooLarge": ("body_too_large",),
     "IdempotencyKeyRequired": ("idempotency_key_required",),
     "TooManyRequests": ("too_many_failures", "share_exceeded"),
@@ -99,7 +100,7 @@ def _content(handler: HTTPRouteHandler, path: str, schemas: Schemas) -> dict[str
     if path == "/metrics":
         return {str(handler.media_type): _TEXT}
     content = {_JSON: {"schema": schemas.of(handler.parsed_return_field.annotation)}}
-    if path == "/credit/statement":
+    if path.endswith("/statement"):
         content |= {"text/csv": _TEXT, "text/plain": _TEXT}
     return content
 

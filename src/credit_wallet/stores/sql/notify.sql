@@ -148,6 +148,7 @@ JOIN am_credit_outbox e ON e.event_id = d.event_id AND e.wallet_id = d.wallet_id
 LEFT JOIN am_credit_target t ON t.target_id = d.target_id
 WHERE (CAST(:wallet_id AS BIGINT) IS NULL OR d.wallet_id = :wallet_id)
   AND (CAST(:status AS TEXT) IS NULL OR d.status = :status)
+  AND d.delivery_id < :before
 ORDER BY d.delivery_id DESC
 LIMIT :limit;
 

@@ -275,14 +275,18 @@ SELECT coalesce(max(txn_id), 0) FROM am_credit_transaction_log;
 -- openings_total: what all wallets had when they were taken over that no entry explains
 SELECT coalesce(sum(opening_yen), 0) FROM am_credit_wallet;
 
--- issued: paid credit that came in from :start to before :end, among some entries; reinstated credit was issued before
+-- issued: paid credit that came in from :start to before :end, among some entries, less what of it was taken back since it
+-- was no payment; reinstated credit was issued before
 -- Here as below, an entry's exact amount is less than a yen away from what it adds to the whole yen of the balance, so
 -- those differences can be added up apart.
 SELECT coalesce(sum(e.amount_yen), 0), coalesce(sum(CASE WHEN e.prev_txn_id IS NULL THEN NULL
        WHEN e.detail ->> 'micros' IS NOT NULL
        THEN CAST(e.detail ->> 'micros' AS BIGINT) - e.amount_yen * 1000000 END), 0)
-FROM am_credit_transaction_log e JOIN am_credit_lot l ON l.wallet_id = e.wallet_id AND l.lot_id = e.txn_id
-WHERE e.txn_id > :after AND e.txn_id <= :last AND e.txn_type = 'topup' AND l.kind = 'paid'
+FROM am_credit_transaction_log e
+JOIN am_credit_lot l ON l.wallet_id = e.wallet_id
+                    AND l.lot_id = CASE e.txn_type WHEN 'topup' THEN e.txn_id ELSE e.related_txn_id END
+WHERE e.txn_id > :after AND e.txn_id <= :last AND l.kind = 'paid'
+  AND (e.txn_type = 'topup' OR e.txn_type = 'reversal' AND e.cause = 'adjustment')
   AND e.occurred_at >= :start AND e.occurred_at < :end
   AND CASE WHEN e.cause IS NOT NULL THEN e.cause NOT IN ('reinstatement', 'pay_back_failed', 'transfer_in', 'transfer_returned')
            ELSE substr(coalesce(e.note, ''), 1, length(:again)) <> :again

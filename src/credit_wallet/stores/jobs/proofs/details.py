@@ -130,9 +130,9 @@ def _of_entry(txn_type: str, amount_yen: int, detail: EntryDetail) -> str:
     if usage is None and (detail.quantity or detail.price_version is not None):
         return "an item of the quantity"
     is_whole = amount_micros == amount_yen * MICROS and amount_micros != 0
-    if is_whole and not detail.fraction and usage is None:
+    if is_whole and not detail.fraction and usage is None and detail.reason is None:
         return "no detail"
-    return format_detail(None if is_whole else amount_micros, detail.fraction, usage)
+    return format_detail(None if is_whole else amount_micros, detail.fraction, usage, detail.reason)
 
 
 @lru_cache(4_096)

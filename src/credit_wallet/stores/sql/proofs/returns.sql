@@ -54,15 +54,18 @@ WHERE CASE e.txn_type
            OR c.txn_id IS NOT NULL OR b.txn_id IS NOT NULL
       ELSE TRUE END;
 
--- causes: an entry names a cause that its type can have, and paying back only when its note says so
+-- causes: an entry names a cause that its type can have, an adjustment alone its reason, and paying back only when its note
+-- says so
 SELECT e.wallet_id, e.txn_id, 0
 FROM am_credit_transaction_log e
 LEFT JOIN am_credit_topup t ON t.credit_txn_id = e.related_txn_id AND t.wallet_id = e.wallet_id
 WHERE e.cause IS NOT NULL
   AND (CASE e.txn_type WHEN 'topup' THEN e.cause NOT IN ('payment', 'grant', 'reinstatement', 'pay_back_failed',
-                                                                     'transfer_in', 'transfer_returned')
-                       WHEN 'reversal' THEN e.cause NOT IN ('clawback', 'pay_back', 'debt_repayment', 'transfer_out')
+                                                                     'transfer_in', 'transfer_returned', 'adjustment')
+                       WHEN 'reversal' THEN e.cause NOT IN ('clawback', 'pay_back', 'debt_repayment', 'transfer_out',
+                                                            'adjustment')
                        ELSE TRUE END
+       OR (e.cause = 'adjustment') <> (coalesce(e.detail ->> 'reason', '') <> '')
        OR (e.cause = 'pay_back') <> (e.txn_type = 'reversal' AND t.topup_id IS NOT NULL
                                      AND t.takings LIKE '%"pb!_%' ESCAPE '!'  -- else they are an operator's words
                                      AND coalesce(e.note, '') = 'paid back of top-up ' || t.topup_id)
@@ -92,10 +95,10 @@ WHERE CASE WHEN i.txn_id IS NULL
            THEN i.amount_yen > h.amount_yen
                 OR i.amount_yen = h.amount_yen AND h.amount_fraction < CAST(member(i.detail, amount_fraction) AS BIGINT)
            WHEN i.detail IS NULL AND e.detail IS NULL  -- nearly all of them
-           THEN abs(e.amount_yen) IS DISTINCT FROM i.amount_yen OR e.hold_id IS DISTINCT FROM i.hold_id
+           THEN abs(e.amount_yen) IS DISTINCT FROM abs(i.amount_yen) OR e.hold_id IS DISTINCT FROM i.hold_id
                 OR i.balance_yen > e.ledger_balance_yen
            ELSE abs(exact(e.amount_yen, beyond(e)))
-                IS DISTINCT FROM exact(i.amount_yen, coalesce(CAST(member(i.detail, amount_fraction) AS BIGINT), 0))
+                IS DISTINCT FROM abs(exact(i.amount_yen, coalesce(CAST(member(i.detail, amount_fraction) AS BIGINT), 0)))
                 OR e.hold_id IS DISTINCT FROM i.hold_id
                 OR exact(i.balance_yen, coalesce(CAST(member(i.detail, balance_fraction) AS BIGINT), 0))
                    > exact(e.ledger_balance_yen, fraction(e)) END

@@ -1,0 +1,213 @@
+"""What is called of one wallet: by its owner and its agents, and by an operator who looks at it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Literal, TypeVar
+
+from msgspec import UNSET, UnsetType
+
+from credit_wallet.client import calls
+from credit_wallet.client.blocking.budgets import Budgets
+from credit_wallet.client.blocking.deliveries import WalletDeliveries
+from credit_wallet.client.blocking.keys import Keys
+from credit_wallet.client.blocking.targets import WalletTargets
+from credit_wallet.client.blocking.topups import WalletTopups
+from credit_wallet.client.blocking.transfers import WalletTransfers
+from credit_wallet.client.calls import Call
+from credit_wallet.client.responses import read_as, read_text
+from credit_wallet.client.transport import Send
+from credit_wallet.domain.consents import ConsentLanguage
+from credit_wallet.domain.outcomes import Alert, BudgetMode, EntryType
+from credit_wallet.domain.usage_periods import Every
+from credit_wallet.domain.usage_views import UsageReport
+from credit_wallet.domain.views import ExpiredLotView, HoldView, LotView, TransactionView
+from credit_wallet.notices.targets import WantedTarget
+from credit_wallet.payments.replies import TopupReply
+from credit_wallet.reports.statement import Rows, Statement
+from credit_wallet.rules.forecast import Forecast
+from credit_wallet.wire.bodies import SettingsBody, TopupBody
+from credit_wallet.wire.replies import PricesReply, TransactionPage, WalletReply
+
+T = TypeVar("T")
+
+
+class OneWallet:
+    """The calls about one wallet."""
+
+    def _send(self, call: Call[T]) -> T:
+        """Send a call; who has the wallet says how."""
+        raise NotImplementedError
+
+    @property
+    def keys(self) -> Keys:
+        """Agent keys."""
+        return Keys(self._send)
+
+    @property
+    def budgets(self) -> Budgets:
+        """What limits the wallet and its agents."""
+        return Budgets(self._send)
+
+    @property
+    def topups(self) -> WalletTopups:
+        """Top-ups through the payment provider."""
+        return WalletTopups(self._send)
+
+    @property
+    def transfers(self) -> WalletTransfers:
+        """Credit that moves between wallets of one owner."""
+        return WalletTransfers(self._send)
+
+    @property
+    def targets(self) -> WalletTargets:
+        """Where notices go."""
+        return WalletTargets(self._send)
+
+    @property
+    def deliveries(self) -> WalletDeliveries:
+        """Notices on their way there."""
+        return WalletDeliveries(self._send)
+
+    def topup(self, amount_yen: int, *, checkout: bool = False, idempotency_key: str | None = None) -> TopupReply:
+        """Ask for a payment that a person makes, with ``client_secret`` or at ``checkout_url``. For the owner.
+
+        Raises ``PaymentsNotConfigured`` where the service takes no payments.
+        """
+        key = calls.checked_or_new(idempotency_key)
+        body = TopupBody(amount_yen, checkout)
+        return self._send(Call("POST", "/credit/topup", read_as(TopupReply), body, idempotency_key=key))
+
+    def wallet(self) -> WalletReply:
+        """The wallet with its settings, the spending of its cycle and its latest transactions."""
+        return self._send(calls.show_wallet())
+
+    def configure(
+        self,
+        *,
+        label: str | UnsetType = UNSET,
+        monthly_budget_yen: int | UnsetType = UNSET,
+        budget_mode: BudgetMode | UnsetType = UNSET,
+        auto_topup_threshold: int | UnsetType = UNSET,
+        auto_topup_amount: int | UnsetType = UNSET,
+        low_balance_yen: int | UnsetType = UNSET,
+        alert_thresholds_pct: Sequence[int] | UnsetType = UNSET,
+        notification_targets: Iterable[WantedTarget] | UnsetType = UNSET,
+        auto_topup_daily_yen: int | UnsetType = UNSET,
+        auto_topup_monthly_yen: int | UnsetType = UNSET,
+        auto_topup_consent: str | UnsetType = UNSET,
+        auto_topup_consent_language: ConsentLanguage = "en",
+    ) -> WalletReply:
+        """Change settings; those that you leave out stay. For the owner.
+
+        ``notification_targets`` are all of them: others are removed. The secret of a new webhook is shown only now.
+        What was agreed to for automatic top-ups is recorded: ``auto_topup_consent``, or else the standard text.
+        """
+        body = SettingsBody(
+            label,
+            monthly_budget_yen,
+            budget_mode,
+            auto_topup_threshold,
+            auto_topup_amount,
+            low_balance_yen,
+            UNSET if isinstance(alert_thresholds_pct, UnsetType) else list(alert_thresholds_pct),
+            UNSET if isinstance(notification_targets, UnsetType) else calls.target_bodies(notification_targets),
+            auto_topup_daily_yen,
+            auto_topup_monthly_yen,
+            auto_topup_consent,
+            auto_topup_consent_language,
+        )
+        shows_secrets = notification_targets is not UNSET
+        return self._send(Call("PATCH", "/credit/wallet", read_as(WalletReply), body, repeatable=not shows_secrets))
+
+    def transactions(
+        self,
+        *,
+        limit: int = 50,
+        cursor: str | None = None,
+        type: EntryType | None = None,  # noqa: A002 - the parameter's name in HTTP
+        key_id: int | None = None,
+        note: str | None = None,
+    ) -> TransactionPage:
+        """A page of ledger entries, newest first; ``limit`` is 1 to 200, ``cursor`` the last page's ``next_cursor``.
+
+        ``type``, ``key_id`` and ``note`` filter. A refund has the key and the note of its charge.
+        """
+        wanted = {"type": type, "key_id": key_id, "note": note}
+        return self._send(
+            calls.get("/credit/transactions", read_as(TransactionPage), limit=limit, cursor=cursor, **wanted)
+        )
+
+    def transaction(self, txn_id: int) -> TransactionView:
+        """One ledger entry, with what was refunded of it. Raises ``TransactionNotFound``."""
+        return self._send(calls.get(f"/credit/transactions/{txn_id:d}", read_as(TransactionView)))
+
+    def hold_status(self, hold_id: int) -> HoldView:
+        """A hold: open, captured, released or expired. Raises ``HoldNotFound``."""
+        return self._send(calls.get(f"/credit/holds/{hold_id:d}", read_as(HoldView)))
+
+    def lots(self) -> list[LotView]:
+        """The open lots in the order of spending, each with what is left of it and when it expires."""
+        return self._send(calls.get("/credit/lots", read_as(list[LotView])))
+
+    def expired_lots(self, days: int = 30) -> list[ExpiredLotView]:
+        """The lots that expired within the last ``days`` (1 to 30) with something left, the latest first."""
+        return self._send(calls.get("/credit/lots/expired", read_as(list[ExpiredLotView]), days=days))
+
+    def prices(self, *, payer_token: str | None = None) -> PricesReply:
+        """What items cost the wallet now, and the prices that are announced for later.
+
+        Sellers and operators see the prices of everybody, or those of the wallet that ``payer_token`` is of.
+        """
+        return self._send(Call("GET", "/credit/prices", read_as(PricesReply), payer_token=payer_token))
+
+    def usage(
+        self,
+        *,
+        by: str | None = None,
+        every: Every = "day",
+        since: str | None = None,
+        until: str | None = None,
+        key_id: int | None = None,
+        limit: int = 1_000,
+        cursor: str | None = None,
+    ) -> UsageReport:
+        """What charges were for, by period, and by ``"key"``, ``"item"`` or a fact such as ``"tool"``; see the docs."""
+        asked = {"by": by, "every": every, "since": since, "until": until, "key_id": key_id}
+        return self._send(calls.get("/credit/usage", read_as(UsageReport), limit=limit, cursor=cursor, **asked))
+
+    def alerts(self, *, cycle: str | None = None) -> list[Alert]:
+        """The spending alerts that fired, newest first: of all cycles, or of one (``YYYY-MM``)."""
+        return self._send(calls.get("/credit/alerts", read_as(list[Alert]), cycle=cycle))
+
+    def statement(self, *, cycle: str | None = None) -> Statement:
+        """The statement of a cycle (``YYYY-MM``), by default the current one."""
+        return self._send(calls.get("/credit/statement", read_as(Statement), cycle=cycle))
+
+    def statement_text(
+        self,
+        *,
+        cycle: str | None = None,
+        format: Literal["text", "csv"] = "text",  # noqa: A002 - the parameter's name in HTTP
+        rows: Rows = "entries",
+    ) -> str:
+        """The statement for people, or its ``rows`` as CSV."""
+        return self._send(calls.get("/credit/statement", read_text, cycle=cycle, format=format, rows=rows))
+
+    def forecast(self) -> Forecast:
+        """Where spending is heading, and when the balance and the budget run out."""
+        return self._send(calls.get("/credit/forecast", read_as(Forecast)))
+
+
+class WalletOnBehalf(OneWallet):
+    """A wallet as its owner has it, for an operator: what ``on`` of the client returns.
+
+    Every method asks at the wallet's address under ``/operator/wallets``.
+    """
+
+    def __init__(self, send: Send, wallet_id: int) -> None:
+        self._forward = send
+        self._wallet_id = wallet_id
+
+    def _send(self, call: Call[T]) -> T:
+        return self._forward(calls.at_wallet(call, self._wallet_id))

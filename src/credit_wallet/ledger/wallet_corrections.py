@@ -1,0 +1,149 @@
+"""The corrections of the facade: what an operator does when something went wrong, each with a reason."""
+
+from __future__ import annotations
+
+from credit_wallet.domain.acts import Author
+from credit_wallet.domain.commands import Adjust
+from credit_wallet.domain.corrections import CorrectionReason
+from credit_wallet.domain.outcomes import Adjusted, LotKind
+from credit_wallet.ledger import movements
+from credit_wallet.ledger.ledger import Ledger
+from credit_wallet.ledger.reading_lanes import MONEY, ReadingLanes
+from credit_wallet.rules.usage import Amount, checked_amount, checked_change
+
+
+class WalletCorrections:
+    """Corrections of a wallet. Those that move money have an ``a…`` twin for asyncio."""
+
+    _ledger: Ledger
+    reading_lanes: ReadingLanes
+
+    def adjust(
+        self,
+        wallet_id: int,
+        amount_yen: Amount,
+        *,
+        reason: CorrectionReason,
+        note: str,
+        idempotency_key: str,
+        kind: LotKind | None = None,
+        expires_at: str | None = None,
+        allow_debt: bool = False,
+    ) -> Adjusted:
+        """Correct a balance: ``"10"`` adds credit, ``"-10"`` takes it; neither counts as spending.
+
+        ``reason`` is a code of ``corrections.CORRECTION_REASONS``, ``note`` says what happened; both stand on the
+        ledger entry. Credit comes in as ``kind``, by default ``"promo"`` (``"paid"`` is for money that was received),
+        and expires at ``expires_at`` (as in ``topup``) or never. It is taken in the order of spending, or of ``kind``
+        alone. Nothing is taken that is not there, unless ``allow_debt`` makes a debt of what is missing.
+
+        Raises ``WalletNotFound``, ``InsufficientFunds``, ``InvalidAmount`` and ``InvalidRequest``.
+        """
+        end = movements.end_of_lot(self._ledger, wallet_id, expires_at)
+        change_micros = checked_change(amount_yen)
+        return self._ledger.run(
+            Adjusted,
+            Adjust(
+                wallet_id,
+                idempotency_key,
+                change_micros,
+                reason,
+                note,
+                kind,
+                end,
+                None,
+                allow_debt,
+                self._ledger.author,
+            ),
+        )
+
+    async def aadjust(
+        self,
+        wallet_id: int,
+        amount_yen: Amount,
+        *,
+        reason: CorrectionReason,
+        note: str,
+        idempotency_key: str,
+        kind: LotKind | None = None,
+        expires_at: str | None = None,
+        allow_debt: bool = False,
+    ) -> Adjusted:
+        """The asyncio twin of ``adjust``."""
+        end = await self.reading_lanes.ask(MONEY, movements.end_of_lot, self._ledger, wallet_id, expires_at)
+        change_micros = checked_change(amount_yen)
+        return await self._ledger.arun(
+            Adjusted,
+            Adjust(
+                wallet_id,
+                idempotency_key,
+                change_micros,
+                reason,
+                note,
+                kind,
+                end,
+                None,
+                allow_debt,
+                self._ledger.author,
+            ),
+        )
+
+    def take_back(
+        self,
+        txn_id: int,
+        amount_yen: Amount | None = None,
+        *,
+        reason: CorrectionReason = "mistyped_topup",
+        note: str,
+        idempotency_key: str,
+        allow_debt: bool = False,
+        wallet_id: int | None = None,
+    ) -> Adjusted:
+        """Take back ``amount_yen`` of the manual top-up ``txn_id``, or all that is left of it.
+
+        What of it is spent already is refused, and the refusal says how much is unused (``max_amount``); with
+        ``allow_debt`` other credit is taken for it, and what is missing then becomes debt. Credit of a payment is paid
+        back instead (``topups.pay_back``); one that was clawed back is reversed (``reverse``). ``wallet_id`` is the
+        wallet that the top-up must be of.
+
+        Raises ``EntryNotFound``, ``InsufficientFunds``, ``RefundExceedsCharge``, ``InvalidAmount`` and
+        ``InvalidRequest``.
+        """
+        wallet_id = movements.wallet_of_entry(self._ledger, txn_id) if wallet_id is None else wallet_id
+        return self._ledger.run(
+            Adjusted,
+            _of_topup(wallet_id, txn_id, amount_yen, reason, note, idempotency_key, allow_debt, self._ledger.author),
+        )
+
+    async def atake_back(
+        self,
+        txn_id: int,
+        amount_yen: Amount | None = None,
+        *,
+        reason: CorrectionReason = "mistyped_topup",
+        note: str,
+        idempotency_key: str,
+        allow_debt: bool = False,
+        wallet_id: int | None = None,
+    ) -> Adjusted:
+        """The asyncio twin of ``take_back``."""
+        if wallet_id is None:
+            wallet_id = await self.reading_lanes.ask(MONEY, movements.wallet_of_entry, self._ledger, txn_id)
+        return await self._ledger.arun(
+            Adjusted,
+            _of_topup(wallet_id, txn_id, amount_yen, reason, note, idempotency_key, allow_debt, self._ledger.author),
+        )
+
+
+def _of_topup(
+    wallet_id: int,
+    txn_id: int,
+    amount_yen: Amount | None,
+    reason: CorrectionReason,
+    note: str,
+    idempotency_key: str,
+    allow_debt: bool,
+    author: Author,
+) -> Adjust:
+    change_micros = None if amount_yen is None else -checked_amount(amount_yen)
+    return Adjust(wallet_id, idempotency_key, change_micros, reason, note, None, None, txn_id, allow_debt, author)
