@@ -30,7 +30,7 @@ CREATE TABLE am_credit_search_term (
     key_id    INTEGER NOT NULL DEFAULT 0,          -- 0: the wallet's own
     PRIMARY KEY (term, wallet_id, key_id)
 ) WITHOUT ROWID;
-CREATE INDEX idx_am_credit_search_term_wallet ON am_credit_search_term (wallet_id, key_id, term);
+CREATE INDEX idx_am_credit_search_term_wallet ON am_credit_search_term (wallet_id, term, key_id);
 
 -- Wallets that an operator looks for. A charge changes none of these columns, unless it carries the balance below its threshold.
 CREATE INDEX idx_am_credit_wallet_disabled ON am_credit_wallet (wallet_id) WHERE enabled = 0;

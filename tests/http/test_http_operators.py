@@ -47,8 +47,10 @@ def test_the_operator_creates_lists_shows_and_switches_wallets(api: Api) -> None
     assert api.get("/credit/wallet", token).json()["label"] == "robots"
     shown = api.get(f"/operator/wallets/{wallet_id}", OPERATOR_KEY).json()
     assert (shown["monthly_budget_yen"], shown["time_zone"], shown["enabled"]) == (500, "Asia/Tokyo", True)
-    assert shown in api.get("/operator/wallets", OPERATOR_KEY).json()
-    assert api.get("/operator/wallets", OPERATOR_KEY, after=wallet_id).json() == []
+    assert shown in api.get("/operator/wallets", OPERATOR_KEY).json()["wallets"]
+    found = api.get("/operator/wallets", OPERATOR_KEY, query="robo", sort="-created_at").json()
+    assert found == {"wallets": [shown], "next_cursor": None}
+    assert api.get("/operator/wallets", OPERATOR_KEY, status="low").json()["wallets"] == []
     switched = api.post(f"/operator/wallets/{wallet_id}/enabled", OPERATOR_KEY, enabled=False)
     assert switched.json()["enabled"] is False
     assert_problem(api.get("/operator/wallets/999", OPERATOR_KEY), 404, "wallet_not_found")

@@ -9,7 +9,6 @@ import click
 from credit_wallet.cli.context import (
     INTEGER,
     Decorator,
-    after,
     agent_key,
     ends,
     label,
@@ -24,6 +23,10 @@ from credit_wallet.cli.context import (
 )
 
 commands = click.Group("wallet", help="Create, show and configure wallets and their tokens.")
+
+STATUSES = ("low", "in_debt", "exhausted", "disabled", "failed_topup")
+_KEYS = ("wallet_id", "label", "reference", "created_at", "balance", "spent")
+SORTS = (*_KEYS, *(f"-{key}" for key in _KEYS))
 
 sha256 = click.argument("sha256", metavar="SHA256")
 
@@ -147,12 +150,29 @@ def wallet_show(wallet_id: int) -> None:
 
 
 @commands.command("list")
-@after()
+@click.option("--query", metavar="TEXT", help="What is known: an id, words of a name, a reference, metadata, a token.")
+@click.option("--reference", metavar="TEXT", help="Only the wallet with exactly this reference.")
+@click.option("--status", type=click.Choice(STATUSES), help="Only wallets in this state.")
+@click.option(
+    "--sort",
+    type=click.Choice(SORTS),
+    metavar="ORDER",
+    default="wallet_id",
+    show_default=True,
+    help="wallet_id, label, reference or created_at; balance or spent of few; - before it begins with the largest.",
+)
+@click.option("--cursor", metavar="CURSOR", help="Where the page before ended.")
 @limit(100)
-def wallet_list(after: int, limit: int) -> None:
-    """List wallets by id."""
+def wallet_list(**given: Any) -> None:
+    """List and search wallets.
+
+    What follows after a page is shown by the --cursor that is printed on stderr.
+    """
     with open_wallets() as wallets:
-        show(wallets.list(after=after, limit=limit))
+        page = wallets.search(**given)
+    show(page.wallets)
+    if page.next_cursor is not None:
+        click.echo(f"There may be more: --cursor {page.next_cursor}", err=True)
 
 
 @commands.command("disable")

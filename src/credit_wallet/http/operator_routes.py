@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import Annotated
 
 from litestar import Response, get, post, put
-from litestar.params import JSONBody
+from litestar.openapi.spec import Example
+from litestar.params import JSONBody, QueryParameter
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 from msgspec import structs
 
+from credit_wallet.domain.metadata import MAX_REFERENCE_LENGTH
+from credit_wallet.domain.search_terms import MAX_QUERY_LENGTH
 from credit_wallet.domain.views import ReferencedWallet, WalletView
+from credit_wallet.domain.wallet_search import WalletPage, WalletSort, WalletStatus
 from credit_wallet.errors import SealNotFound
 from credit_wallet.http import movements
 from credit_wallet.http.dependencies import GivenSettings, GivenWallets
@@ -18,7 +22,6 @@ from credit_wallet.http.routing import (
     DocumentResponse,
     IdempotencyKey,
     WalletId,
-    id_after,
     movement_reply,
     page_size,
     route,
@@ -56,14 +59,56 @@ def create_wallet(data: JSONBody[CreateWalletBody], wallets: GivenWallets) -> Re
 @on_lane(OPERATORS)
 def list_wallets(
     wallets: GivenWallets,
-    after: Annotated[int, id_after("wallets")] = 0,
+    words: Annotated[  # the framework's own parameter is called query
+        str | None,
+        QueryParameter(
+            name="query",
+            max_length=MAX_QUERY_LENGTH,
+            required=False,
+            description="What is known of the wallet: its id, beginnings of words of its label, reference or metadata "
+            "or of those of its agent keys, a token or its first characters. All words must match.",
+            examples=[Example(value="acme")],
+        ),
+    ] = None,
+    reference: Annotated[
+        str | None,
+        QueryParameter(
+            min_length=1,
+            max_length=MAX_REFERENCE_LENGTH,
+            required=False,
+            description="Only the wallet with exactly this reference.",
+            examples=[Example(value="cust_1")],
+        ),
+    ] = None,
+    status: Annotated[
+        WalletStatus | None,
+        QueryParameter(required=False, description="Only wallets in this state.", examples=[Example(value="low")]),
+    ] = None,
+    sort: Annotated[
+        WalletSort,
+        QueryParameter(
+            description="The order; `-` begins with the largest. `balance` and `spent` are for at most 4,000 wallets, "
+            "as `query` or `status` leaves them.",
+            examples=[Example(value="-created_at")],
+        ),
+    ] = "wallet_id",
+    cursor: Annotated[
+        str | None,
+        QueryParameter(
+            max_length=1_000,
+            required=False,
+            description="`next_cursor` of the page before; send the rest unchanged with it.",
+            examples=[Example(value="WyJ3YWxsZXRfaWQiLCIiLDEwMF0")],
+        ),
+    ] = None,
     limit: Annotated[int, page_size(MAX_PAGE)] = 100,
-) -> list[WalletView]:
-    """List wallets
+) -> WalletPage:
+    """List and search wallets
 
-    Wallets by id.
+    The wallets for which all that is sent is true, page by page. A page pauses after some thousand wallets that were
+    looked at, with fewer than `limit` or none; `next_cursor` goes on from there, and is null at the end.
     """
-    return wallets.list(after=after, limit=limit)
+    return wallets.search(words, reference=reference, status=status, sort=sort, cursor=cursor, limit=limit)
 
 
 @post(

@@ -85,7 +85,15 @@ def page_size(largest: int) -> Any:
     )
 
 
-WalletId = Annotated[int, id_in_path("wallet")]
+WalletId = Annotated[
+    int,
+    PathParameter(
+        ge=1,
+        le=MAX_ID,
+        description="Id of the wallet. `ref:` and its reference, percent-encoded, can stand for it: `ref:cust_1`.",
+        examples=[Example(value=1)],
+    ),
+]
 
 
 def route(

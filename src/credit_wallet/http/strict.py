@@ -7,6 +7,7 @@ from typing import Any
 from litestar import Litestar
 
 from credit_wallet.errors import WalletError
+from credit_wallet.http.addressed import addressed
 from credit_wallet.wire.ambiguity import require_one_framing, require_only_spelling, require_single_headers
 from credit_wallet.wire.asgi import RawHeaders
 from credit_wallet.wire.headers import request_id_of
@@ -32,6 +33,7 @@ class StrictApplication(Litestar):
             await send(message)
 
         try:
+            scope = addressed(scope)
             require_one_meaning(scope)
         except WalletError as error:
             status, headers, content = refusal(error, None)

@@ -11,6 +11,7 @@ from credit_wallet.domain.acts import Author
 from credit_wallet.domain.usage_periods import Every
 from credit_wallet.domain.usage_views import UsageReport
 from credit_wallet.domain.views import Balance, CreatedWallet, ReferencedWallet, Transaction, WalletView
+from credit_wallet.domain.wallet_search import WalletPage, WalletSort, WalletStatus
 from credit_wallet.ledger.factory import open_ledger
 from credit_wallet.ledger.ledger import Ledger, Now, checked_page
 from credit_wallet.ledger.nouns import Nouns
@@ -198,6 +199,31 @@ class CreditWallet(WalletMovements, WalletCorrections, WalletSettings, Nouns):
     def list(self, *, after: int = 0, limit: int = 100) -> builtins.list[WalletView]:
         """Wallets with an id above ``after``, by id, up to ``limit`` (at most 1,000)."""
         return self._ledger.wallets(checked_after(after), checked_page(limit))
+
+    def search(
+        self,
+        query: str | None = None,
+        *,
+        reference: str | None = None,
+        status: WalletStatus | None = None,
+        sort: WalletSort = "wallet_id",
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> WalletPage:
+        """A page of up to ``limit`` wallets (at most 1,000) for which all that is given is true.
+
+        ``query`` finds by a wallet's id, by the beginnings of words of label, reference and metadata, of the label,
+        reference and metadata of its agent keys, and by a token or its first characters; case and width do not matter,
+        and Japanese is found within a word. ``reference`` is exact. ``status`` is low, in_debt, exhausted, disabled or
+        failed_topup. ``sort`` is wallet_id, label, reference or created_at, with ``-`` before it from the largest;
+        balance and spent too, of up to 4,000 wallets that a query or status leaves.
+
+        For the next page, pass ``next_cursor`` as ``cursor`` with the rest unchanged; a page can be short, or empty,
+        and still have one. Raises ``InvalidRequest`` naming the field.
+        """
+        from credit_wallet.ledger.wallet_search import search_wallets
+
+        return search_wallets(self._ledger, query, reference, status, sort, cursor, limit)
 
     def balance(self, wallet_id: int) -> Balance:
         """The yen that can be spent now, an ``int`` with ``held_yen`` and ``debt_yen``. Raises ``WalletNotFound``."""

@@ -82,6 +82,12 @@ def opened(source: Source, token_hash: str, now: datetime) -> Access | SellerAcc
     return Access(identity.wallet_id, identity.key_id or None, end)
 
 
+def wallets_of(source: Source, token_hash: str) -> tuple[int, ...]:
+    """The wallets that a token has opened, whether it still works or not, as long as its hash is kept."""
+    rows = source.rows(SQL["opened"], {"token_hash": token_hash})
+    return tuple(sorted({wallet_id for wallet_id, *_ in rows if wallet_id}))
+
+
 # Agent keys
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from credit_wallet.client import calls
 from credit_wallet.client.calls import Call
@@ -11,6 +11,7 @@ from credit_wallet.client.transport import AsyncSend
 from credit_wallet.domain.corrections import CorrectionReason
 from credit_wallet.domain.outcomes import BudgetMode, LotKind, Outcome
 from credit_wallet.domain.views import CreatedWallet, ReferencedWallet, WalletView
+from credit_wallet.domain.wallet_search import WalletPage, WalletSort, WalletStatus
 from credit_wallet.rules.usage import Amount
 from credit_wallet.wire.bodies import (
     CreateWalletBody,
@@ -60,9 +61,23 @@ class AsyncWallets:
         call = calls.create("/operator/wallets", read_as(ReferencedWallet), body, repeatable=reference is not None)
         return await self._send(call)
 
-    async def list(self, *, after: int = 0, limit: int = 100) -> Sequence[WalletView]:
-        """Wallets with an id above ``after``, by id; ``limit`` is 1 to 1,000."""
-        return await self._send(calls.get("/operator/wallets", read_as(list[WalletView]), after=after, limit=limit))
+    async def list(
+        self,
+        query: str | None = None,
+        *,
+        reference: str | None = None,
+        status: WalletStatus | None = None,
+        sort: WalletSort = "wallet_id",
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> WalletPage:
+        """A page of wallets for which all that is given is true; ``limit`` is 1 to 1,000.
+
+        ``query`` is what is known of a wallet: its id, beginnings of words of its names or of its agent keys', a token.
+        Send ``next_cursor`` as ``cursor`` with the rest unchanged, until it is None; a page can be short, or empty.
+        """
+        given = {"query": query, "reference": reference, "status": status, "cursor": cursor}
+        return await self._send(calls.get("/operator/wallets", read_as(WalletPage), **given, sort=sort, limit=limit))
 
     async def show(self, wallet_id: int) -> WalletReply:
         """One wallet, as its owner sees it. Raises ``WalletNotFound``."""

@@ -326,6 +326,7 @@ PROPERTIES: dict[str, About] = {
         ("settled",),
     ),
     # Tokens
+    "wallets": _A("The wallets that were found."),
     "reference": _A("The caller's own id of it; null for none.", ("cust_1",)),
     "metadata": _A("Pairs of texts of the caller's own, up to 4,000 characters in all.", ({"plan": "pro"},)),
     "token_prefix": _A(

@@ -24,10 +24,10 @@ LIMIT :limit;
 -- openings: wallets that had credit when they were backfilled which no entry explains, or lacked some
 SELECT wallet_id, opening_yen FROM am_credit_wallet WHERE opening_yen <> 0 ORDER BY wallet_id;
 
--- cycle_spent: spending of a wallet (key_id 0) or an agent key in a cycle that its row has left
-SELECT spent_yen, spent_fraction
+-- cycles_spent: spending of some wallets in a cycle that their rows have left
+SELECT wallet_id, spent_yen, spent_fraction
 FROM am_credit_cycle_spend
-WHERE billing_cycle = :cycle AND wallet_id = :wallet_id AND key_id = :key_id;
+WHERE billing_cycle = :cycle AND wallet_id IN ({ids}) AND key_id = 0;
 
 -- keys: a page of a wallet's agent keys, by id, with what each has spent in :cycle
 SELECT k.key_id, k.wallet_id, k.label, k.monthly_cap_yen,
