@@ -15,7 +15,7 @@ import pytest
 from clock import Clock
 from databases import Databases, PostgresDatabases, SqliteFiles, chosen
 from hypothesis import settings
-from width import WIDE
+from width import WIDE, examples
 
 from credit_wallet import CreditWallet
 from credit_wallet.runtime import deadlines
@@ -38,7 +38,7 @@ sys.dont_write_bytecode = False
 # No test speaks TLS with the world, and to read its certificate authorities takes each HTTP client 20 ms.
 os.environ["SSL_CERT_FILE"] = str(Path(__file__).with_name("support") / "nobody.pem")
 
-settings.register_profile("any machine", deadline=None)
+settings.register_profile("any machine", deadline=None, max_examples=examples(100))
 settings.load_profile("any machine")
 deadlines.BALANCE_SECONDS = 30.0  # no answer leaves its balance out because the machine is busy
 

@@ -10,7 +10,6 @@ import pytest
 from credit_wallet import config
 from credit_wallet.config import DATABASE_URL, DEFAULT_DATABASE_URL, database_url, sqlite_path
 from credit_wallet.errors import InvalidRequest
-from credit_wallet.ledger.maintenance import MAX_DAYS_KEPT
 from credit_wallet.ledger.notices import MIN_DAYS_KEPT
 from credit_wallet.runtime import deadlines
 
@@ -88,6 +87,11 @@ NUMBERS_AND_SWITCHES = [
     (config.TOPUP_MAX_YEN, "99999999", 99_999_999),
     (config.AUTO_TOPUP_DAILY_YEN, "0", 0),
     (config.NOTICES_KEPT_DAYS, "40", 40),
+    (config.CLOSED_KEPT_DAYS, "40", 40),
+    (config.IDEMPOTENCY_KEPT_DAYS, "1", 1),
+    (config.ACCESS_LOG, "0.01", 0.01),
+    (config.LOG_FORMAT, "text", "text"),
+    (config.LOG_LEVEL, "warning", "warning"),
     (config.PAY_BACK, "on", True),
     (config.NOTIFY_PRIVATE, "off", False),
     (config.POSTGRES_ATTEMPT_SECONDS, "1.5", 1.5),
@@ -112,6 +116,12 @@ def test_a_setting_is_read_by_its_type(setting: config.Setting[object, object], 
         (config.AUTO_TOPUP_DAILY_YEN, "-1"),
         (config.AUTO_TOPUP_MONTHLY_YEN, "1e6"),
         (config.NOTICES_KEPT_DAYS, "39"),
+        (config.CLOSED_KEPT_DAYS, "39"),
+        (config.IDEMPOTENCY_KEPT_DAYS, "0"),
+        (config.ACCESS_LOG, "1.5"),
+        (config.ACCESS_LOG, "nan"),
+        (config.LOG_FORMAT, "xml"),
+        (config.LOG_LEVEL, "loud"),
         (config.NOTICES_KEPT_DAYS, "36501"),
         (config.PAY_BACK, "yes"),
         (config.NOTIFY_PRIVATE, "ON"),
@@ -152,7 +162,6 @@ def test_nothing_else_in_the_source_reads_the_environment_or_names_a_variable() 
 
 def test_limits_of_settings_are_those_of_the_rules() -> None:
     assert config.MIN_NOTICE_DAYS == MIN_DAYS_KEPT
-    assert config.MAX_NOTICE_DAYS == MAX_DAYS_KEPT
     assert config.POSTGRES_ATTEMPT_SECONDS.default_text == f"{deadlines.POSTGRES_ATTEMPT_SECONDS:g}"
     assert config.POSTGRES_PATIENCE_SECONDS.default_text == f"{deadlines.POSTGRES_PATIENCE_SECONDS:g}"
 

@@ -28,7 +28,10 @@ OF_THE_TESTS = "CREDIT_WALLET_TEST_"
 MAX_STRIPE_YEN = 99_999_999
 """Stripe takes eight digits at most."""
 
-MIN_NOTICE_DAYS, MAX_NOTICE_DAYS = 40, 36_500
+MIN_NOTICE_DAYS = 40
+MIN_CLOSED_DAYS, MAX_DAYS_KEPT = 40, 36_500
+"""A hold may live for 31 days after the agent key that made it."""
+
 MAX_WAIT_SECONDS = 3_600
 
 _WHOLE_NUMBER = re.compile(r"0|[1-9][0-9]{0,18}")
@@ -90,6 +93,22 @@ def _switch(text: str) -> bool:
     if text not in ("on", "off"):
         raise ValueError
     return text == "on"
+
+
+def _one_of(*allowed: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in allowed:
+            raise ValueError
+        return text
+
+    return parse
+
+
+def _share(text: str) -> float:
+    share = float(text)
+    if not 0 <= share <= 1:
+        raise ValueError
+    return share
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -267,8 +286,26 @@ MAIL_URL = Setting(
 NOTICES_KEPT_DAYS = Setting(
     "CREDIT_WALLET_NOTICES_KEPT_DAYS",
     "For how long finished events and deliveries are kept. Read by the worker.",
-    allowed=f"{MIN_NOTICE_DAYS} to {MAX_NOTICE_DAYS:,} days",
-    parse=_whole(MIN_NOTICE_DAYS, MAX_NOTICE_DAYS),
+    allowed=f"{MIN_NOTICE_DAYS} to {MAX_DAYS_KEPT:,} days",
+    parse=_whole(MIN_NOTICE_DAYS, MAX_DAYS_KEPT),
+    default=90,
+    default_text="90",
+)
+IDEMPOTENCY_KEPT_DAYS = Setting(
+    "CREDIT_WALLET_IDEMPOTENCY_KEPT_DAYS",
+    "For how long idempotency keys are kept, and purchases that were served or undone. A retry after that moves money "
+    "again. Read by the worker.",
+    allowed=f"1 to {MAX_DAYS_KEPT:,} days",
+    parse=_whole(1, MAX_DAYS_KEPT),
+    default=2,
+    default_text="2",
+)
+CLOSED_KEPT_DAYS = Setting(
+    "CREDIT_WALLET_CLOSED_KEPT_DAYS",
+    "For how long what is over and moved no money is kept: released holds, failed top-ups, ended keys that never paid. "
+    "Read by the worker.",
+    allowed=f"{MIN_CLOSED_DAYS} to {MAX_DAYS_KEPT:,} days",
+    parse=_whole(MIN_CLOSED_DAYS, MAX_DAYS_KEPT),
     default=90,
     default_text="90",
 )
@@ -295,6 +332,30 @@ POSTGRES_PATIENCE_SECONDS = Setting(
     parse=_seconds(0, MAX_WAIT_SECONDS),
     default=None,
     default_text="30",
+)
+LOG_FORMAT = Setting(
+    "CREDIT_WALLET_LOG_FORMAT",
+    "The form of the log, one line an entry: JSON for programs, `key=value` for people.",
+    allowed="json or text",
+    parse=_one_of("json", "text"),
+    default=None,
+    default_text="json of `serve` and `worker`, text of other commands",
+)
+LOG_LEVEL = Setting(
+    "CREDIT_WALLET_LOG_LEVEL",
+    "The least that is logged. Refused requests are `info`, what needs attention is `warning`.",
+    allowed="debug, info, warning or error",
+    parse=_one_of("debug", "info", "warning", "error"),
+    default="info",
+    default_text="info",
+)
+ACCESS_LOG = Setting(
+    "CREDIT_WALLET_ACCESS_LOG",
+    "The share of the answered requests that the log has a line for: 0 none, 1 each. Refusals have theirs anyway.",
+    allowed="a number from 0 to 1, such as 0.01",
+    parse=_share,
+    default=0.0,
+    default_text="0",
 )
 TRACES_ENDPOINT = Setting(
     "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
@@ -323,6 +384,7 @@ SERVICE_NAME = Setting(
 
 SETTINGS: Mapping[str, tuple[Setting[Any, Any], ...]] = {
     "Command line": (DATABASE_URL, TOKEN, SERVICE_URL),
+    "Logs": (LOG_FORMAT, LOG_LEVEL, ACCESS_LOG),
     "Operator keys": (OPERATOR_KEY, OPERATOR_KEYS, METRICS_TOKEN),
     "The service": (TRUSTED_PROXIES, TRACES_ENDPOINT, OTLP_ENDPOINT, SERVICE_NAME),
     "Payments": (
@@ -338,6 +400,7 @@ SETTINGS: Mapping[str, tuple[Setting[Any, Any], ...]] = {
         STRIPE_API_URL,
     ),
     "Notices": (MAIL_URL, NOTICES_KEPT_DAYS, NOTIFY_PRIVATE),
+    "Retention": (IDEMPOTENCY_KEPT_DAYS, CLOSED_KEPT_DAYS),
     "PostgreSQL": (POSTGRES_ATTEMPT_SECONDS, POSTGRES_PATIENCE_SECONDS),
 }
 """Every variable, by the section of ``docs/reference/settings.md`` that explains it."""

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from credit_wallet.domain.text import one_line
+from credit_wallet.config import LOG_FORMAT, LOG_LEVEL
+from credit_wallet.domain.text import escaped_in_json, one_line
 
 if TYPE_CHECKING:
     import structlog
@@ -27,17 +30,20 @@ class Logger:
 
 
 def log_to_stderr() -> None:
-    """Send the wallet's logs to stderr, one line of ``key=value`` each, times in UTC.
+    """Send the wallet's logs to stderr, one line each, times in UTC, in the form and from the level that are set.
 
-    So do those of the libraries, from warnings on, which would otherwise print what a request said as it came.
+    So do those of the libraries, from warnings on, which would otherwise print what a request said as it came. Raises
+    ``InvalidRequest`` for settings that are not allowed.
     """
+    _Form.is_json = LOG_FORMAT.read() == "json"
+    _Form.level = logging.getLevelNamesMapping()[LOG_LEVEL.read().upper()]
     entries_to_stderr()
     handler = _ToStderr()
     handler.setFormatter(_OneLine())
     root = logging.getLogger()
     root.handlers = [each for each in root.handlers if not isinstance(each, _ToStderr)]
     root.addHandler(handler)
-    root.setLevel(logging.WARNING)
+    root.setLevel(max(logging.WARNING, _Form.level))
 
 
 def entries_to_stderr() -> None:
@@ -48,8 +54,28 @@ def entries_to_stderr() -> None:
 
 
 def prepare_logs() -> None:
-    """Import now what the first entry needs: a process that runs for long may write it when it is being stopped."""
+    """Log as a service does, in JSON unless text is set, and import now what the first entry needs: a process that runs
+    for long may write it when it is being stopped.
+    """
+    _Form.is_json = LOG_FORMAT.read() != "text"
     _structlog()
+
+
+def write_entries(entries: Iterable[Mapping[str, object]]) -> None:
+    """Write entries that were collected, each with its ``timestamp``, ``level`` and ``event``, in one go."""
+    if lines := [line_of(each) for each in entries]:
+        sys.stderr.write("".join(lines))
+        sys.stderr.flush()
+
+
+def line_of(entry: Mapping[str, object]) -> str:
+    """The line of an entry, in the form that is set."""
+    return f"{_rendered(None, '', dict(entry))}\n"
+
+
+def logs_from(level: str) -> bool:
+    """Whether entries of ``level`` are logged."""
+    return logging.getLevelNamesMapping()[level.upper()] >= _Form.level
 
 
 def warn(event: str, **fields: object) -> None:
@@ -65,6 +91,11 @@ def warn(event: str, **fields: object) -> None:
         logging.getLogger("credit_wallet").warning("%s %s", event, said)
 
 
+class _Form:
+    is_json = False
+    level = logging.INFO
+
+
 class _Pending:
     configuration = False
     """Whether ``structlog`` is to be set up for stderr once it is imported."""
@@ -77,7 +108,8 @@ def _structlog() -> Any:
     if _Pending.configuration:
         _Pending.configuration = False
         structlog.configure(
-            processors=[structlog.processors.add_log_level, *_before(), *_rendering()],
+            processors=[structlog.processors.add_log_level, *_before(), _rendered],
+            wrapper_class=structlog.make_filtering_bound_logger(_Form.level),
             logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),  # what that is when something is logged
         )
     return structlog
@@ -89,13 +121,33 @@ def _before() -> tuple[structlog.typing.Processor, ...]:
     return (structlog.processors.TimeStamper(fmt="iso", utc=True), structlog.processors.format_exc_info)
 
 
-def _rendering() -> tuple[structlog.typing.Processor, ...]:
+def _rendered(logger: Any, name: str, event: structlog.typing.EventDict) -> str:
+    """The line of an entry, in the form that is set when it is written."""
+    return _as_json(event) if _Form.is_json else str(_text_renderer()(logger, name, _on_one_line(event)))
+
+
+@cache
+def _text_renderer() -> structlog.processors.LogfmtRenderer:
     import structlog
 
-    return (_on_one_line, structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]))
+    return structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"])
 
 
-def _on_one_line(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+def _as_json(event: Mapping[str, Any]) -> str:
+    """An object on one line; what a terminal obeys is escaped, which msgspec does for the ASCII of it alone."""
+    from msgspec import json
+
+    first = {name: event[name] for name in ("timestamp", "level", "event") if name in event}
+    line = json.encode({**first, **{name: _encodable(value) for name, value in event.items()}}, enc_hook=str).decode()
+    return escaped_in_json(line)
+
+
+def _encodable(value: Any) -> Any:
+    """Text without halves of characters, which UTF-8 cannot say."""
+    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
+
+
+def _on_one_line(event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     """Every text with what a terminal obeys, line breaks included, written as escapes."""
     return {name: _escaped(value) for name, value in event.items()}
 
@@ -112,7 +164,7 @@ class _OneLine(logging.Formatter):
         structlog = _structlog()
         formatter = structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.add_log_level, structlog.stdlib.add_logger_name, *_before()],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_rendering()],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _rendered],
         )
         line: str = formatter.format(record)
         return line

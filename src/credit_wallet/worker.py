@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
+from credit_wallet.config import CLOSED_KEPT_DAYS, IDEMPOTENCY_KEPT_DAYS
 from credit_wallet.delivery.factory import notify_settings
 from credit_wallet.delivery.notifier import NoticeWorker, Notifier
 from credit_wallet.errors import WalletError
@@ -42,6 +43,48 @@ class Job(Struct, frozen=True):
     repeats: bool = False
 
 
+class Runs:
+    """How the runs of a job went, for whoever watches; written by the job's thread alone."""
+
+    def __init__(self, job: str, every_seconds: float) -> None:
+        self.job = job
+        self.every_seconds = every_seconds
+        self.succeeded = self.failed = 0
+        self.seconds = 0.0
+        """How long all runs together took."""
+
+        self.last_success: float | None = None
+        """When the last one ended that did not fail, in Unix seconds."""
+
+        self.due_at = time.monotonic()
+        """When the next is due, in monotonic seconds; while one is under way, when that was."""
+
+    @property
+    def outcomes(self) -> tuple[tuple[str, int], ...]:
+        """How many runs ended how."""
+        return ("ok", self.succeeded), ("failed", self.failed)
+
+    def late_seconds(self) -> float:
+        """For how long the next run has been due, or the present one has been at it."""
+        return max(0.0, time.monotonic() - self.due_at)
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """A run."""
+        began = time.monotonic()
+        try:
+            yield
+        except BaseException:
+            self.failed += 1
+            raise
+        else:
+            self.succeeded += 1
+            self.last_success = time.time()
+        finally:
+            self.seconds += time.monotonic() - began
+            self.due_at = began + self.every_seconds
+
+
 def fire_alerts(wallets: CreditWallet) -> int:
     """The hourly alert job; returns how many alerts fired."""
     return len(wallets.alerts.run().alerts_fired)
@@ -57,6 +100,11 @@ def count_usage(wallets: CreditWallet) -> int:
     return counted
 
 
+def prune_idempotency_keys(wallets: CreditWallet) -> int:
+    """Delete idempotency keys and purchases that have been kept as long as is set."""
+    return wallets.maintenance.prune_idempotency_keys(IDEMPOTENCY_KEPT_DAYS.read())
+
+
 JOBS = (
     Job("expire", 1.0, lambda wallets: wallets.maintenance.expire_due(), repeats=True),
     Job("credit_grants", 10.0, lambda wallets: wallets.maintenance.credit_grants(), repeats=True),
@@ -69,9 +117,9 @@ JOBS = (
     Job("count_usage", 10.0, count_usage),
     Job("expiry_notices", 300.0, lambda wallets: wallets.maintenance.emit_expiry_notices(), repeats=True),
     Job("budget_renewals", 60.0, lambda wallets: wallets.maintenance.emit_renewals(), repeats=True),
-    Job("prune_idempotency_keys", 3600.0, lambda wallets: wallets.maintenance.prune_idempotency_keys()),
+    Job("prune_idempotency_keys", 3600.0, prune_idempotency_keys),
     Job("prune_notices", 3600.0, lambda wallets: wallets.notices.prune(notify_settings().kept_days), repeats=True),
-    Job("prune_closed", 86_400.0, lambda wallets: wallets.maintenance.prune_closed()),
+    Job("prune_closed", 86_400.0, lambda wallets: wallets.maintenance.prune_closed(CLOSED_KEPT_DAYS.read())),
     Job("prune_budgets", 86_400.0, lambda wallets: wallets.maintenance.prune_budgets()),
 )
 
@@ -138,6 +186,11 @@ class Workers:
             for member in members
         ]
 
+    @property
+    def runs(self) -> list[Runs]:
+        """How the jobs of this process went."""
+        return [each for member in self._members if isinstance(member, Worker) for each in member.runs]
+
     def start(self) -> None:
         """Begin, and return."""
         for thread in self._threads:
@@ -182,9 +235,15 @@ class Worker:
         self.name = jobs[0].name if len(jobs) == 1 else "ledger"
         self._wallets = wallets
         self._next_run = dict.fromkeys(jobs, 0.0)
+        self._runs = {job.name: Runs(job.name, job.every_seconds) for job in jobs}
         self._stopping = False
         # Unlike an Event, a SimpleQueue can be put to by a signal handler that interrupts the wait for it.
         self._wake: SimpleQueue[None] = SimpleQueue()
+
+    @property
+    def runs(self) -> list[Runs]:
+        """How its jobs went."""
+        return [*self._runs.values()]
 
     def run(self) -> None:
         """Run what is due and wait for what comes next, until ``stop`` is called."""
@@ -207,10 +266,11 @@ class Worker:
 
     def _attempt(self, job: Job) -> None:
         try:
-            done = step = job.run(self._wallets)
-            while job.repeats and step and not self._stopping:
-                step = job.run(self._wallets)
-                done += step
+            with self._runs[job.name].one():
+                done = step = job.run(self._wallets)
+                while job.repeats and step and not self._stopping:
+                    step = job.run(self._wallets)
+                    done += step
         except WalletError as error:
             _log.warning("job_failed", job=job.name, code=error.code, error=str(error))
         except Exception:

@@ -41,6 +41,7 @@ ON = "on(1)."
 SAMPLES: dict[Any, Any] = {int: 1, str: "x", str | None: None, bool: True, Mapping[str, str]: {"x": "y"}}
 NAMED_SAMPLES: dict[str, Any] = {
     "reason": "other",
+    "role": "viewer",
     "amount_yen": 1,
     "charges": [(1, 1, "k")],
     "notification_targets": [],

@@ -133,6 +133,7 @@ def test_the_code_is_nowhere_but_in_the_message(
 
 
 @on_every_database
+@pytest.mark.partitions
 def test_wrong_codes_are_counted_and_too_many_make_the_right_one_useless(
     wallets: CreditWallet, wallet_id: int, notifier: Notifier, mailbox: Mailbox
 ) -> None:
@@ -260,6 +261,7 @@ def test_a_confirmed_mailbox_stays_so_when_its_settings_change_and_not_when_it_w
 
 
 @on_every_database
+@pytest.mark.partitions
 def test_targets_from_before_there_were_queues_are_confirmed_and_their_deliveries_due(
     databases: Databases, clock: Clock
 ) -> None:

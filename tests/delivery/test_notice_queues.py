@@ -225,6 +225,7 @@ def test_a_target_has_few_attempts_under_way_and_one_when_it_failed(
 
 
 @on_every_database
+@pytest.mark.partitions
 def test_what_waits_for_a_target_that_has_failed_for_three_days_is_dead(
     wallets: CreditWallet, notifier: Notifier, endpoint: Receiver, clock: Clock
 ) -> None:

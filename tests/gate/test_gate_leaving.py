@@ -18,7 +18,8 @@ from credit_wallet import CreditWallet
 from credit_wallet.domain.views import CreatedWallet
 from credit_wallet.gate import payers
 from credit_wallet.gate.billing import Billing
-from credit_wallet.gate.payers import Credentials, payers_of
+from credit_wallet.gate.credentials import Credentials
+from credit_wallet.gate.payers import payers_of
 from credit_wallet.gate.prices import Price
 from credit_wallet.gate.purchases import LEASE_SECONDS, Purchase
 from credit_wallet.ledger.maintenance import ABANDONED_AFTER

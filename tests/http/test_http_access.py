@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import pytest
 from clock import Clock
 from litestar import get
 from service import OPERATOR_KEY, Api, new_app
 from stand_in import StandIn
+from who_may import MAY, NOT_HANDED_ON, NOT_ITS_OWN, NOT_PAID, NOT_SOLD, OPERATORS, SOMEBODY_ELSES, WALLETS, Who
 
 from credit_wallet import CreditWallet
-from credit_wallet.domain.permissions import PERMISSIONS, Permission
+from credit_wallet.domain.permissions import PERMISSIONS, ROLES, Scope
 from credit_wallet.domain.tokens import new_token
 from credit_wallet.http.app import ROUTES, declared, documented
 from credit_wallet.http.openapi.callers import tables
@@ -22,9 +23,6 @@ from credit_wallet.http.routing import NEEDS
 from credit_wallet.notices.targets import TargetSettings
 from credit_wallet.wire import failure_limit
 from credit_wallet.wire.mirrored import mirrored
-
-Who: TypeAlias = Permission | Literal["anybody", "watcher"]
-"""The permission that a call needs; ``watcher``: anybody without a token or with a good one."""
 
 BOUGHT: dict[str, object] = {"wallet_id": 1, "purchase_key": "bought", "attempt": "a"}
 OWN_KEY = "host's own"
@@ -73,6 +71,9 @@ BODIES: dict[str, dict[str, object]] = {
     },
     "POST /operator/sellers": {},
     "POST /operator/sellers/{seller_id}/rotate": {},
+    "POST /operator/operators": {"name": "bob", "role": "viewer"},
+    "POST /operator/operators/{operator_id}": {"role": "viewer"},
+    "POST /operator/operators/{operator_id}/keys": {},
     "POST /credit/notification-targets/{target_id}/confirm": {"code": "K7QM-3XRA"},
     "POST /credit/notification-targets/{target_id}/ask-again": {},
 }
@@ -128,6 +129,10 @@ ACCESS: dict[str, Who] = {
     "POST /operator/wallets": "support",
     "GET /operator/wallets": "view",
     "GET /operator/seal": "view",
+    "GET /operator/transactions": "view",
+    "GET /operator/log": "administer",
+    "GET /operator/wallets/{wallet_id}/log": "view",
+    "GET /credit/log": "manage",
     "POST /operator/wallets/{wallet_id}/enabled": "support",
     "POST /operator/wallets/{wallet_id}/metadata": "support",
     "POST /operator/wallets/{wallet_id}/price-group": "administer",
@@ -156,6 +161,14 @@ ACCESS: dict[str, Who] = {
     "GET /operator/sellers": "view",
     "DELETE /operator/sellers/{seller_id}": "administer",
     "POST /operator/sellers/{seller_id}/rotate": "administer",
+    "GET /operator/operators": "administer",
+    "POST /operator/operators": "administer",
+    "GET /operator/operators/{operator_id}": "administer",
+    "POST /operator/operators/{operator_id}": "administer",
+    "DELETE /operator/operators/{operator_id}": "administer",
+    "GET /operator/operators/{operator_id}/keys": "administer",
+    "POST /operator/operators/{operator_id}/keys": "administer",
+    "DELETE /operator/operators/{operator_id}/keys/{operator_key_id}": "administer",
     "GET /credit/deliveries": "manage",
     "GET /operator/wallets/{wallet_id}": "view",
     "PATCH /operator/wallets/{wallet_id}": "support",
@@ -199,64 +212,11 @@ for own, sent in [*BODIES.items()]:
     if (twin := f"{method} {mirrored(path, '{wallet_id}')}") in ACCESS:
         BODIES.setdefault(twin, sent)
 
-SOMEBODY_ELSES = {
-    "GET /credit/keys/{key_id}": 404,
-    "PATCH /credit/keys/{key_id}": 404,
-    "DELETE /credit/keys/{key_id}": 404,
-    "POST /credit/keys/{key_id}/rotate": 404,
-    "GET /credit/budgets/{budget_id}": 404,
-    "PATCH /credit/budgets/{budget_id}": 404,
-    "DELETE /credit/budgets/{budget_id}": 404,
-    "GET /credit/budgets/{budget_id}/values": 404,
-    "POST /credit/notification-targets/{target_id}/confirm": 404,
-    "POST /credit/notification-targets/{target_id}/ask-again": 404,
-    "GET /credit/topups/{topup_id}": 404,
-    "GET /credit/transfers/{transfer_id}": 404,
-    "DELETE /credit/topups/{topup_id}": 404,
-    "GET /credit/transactions/{txn_id}": 404,
-    "GET /credit/holds/{hold_id}": 404,
-    "POST /credit/capture": 404,
-    "POST /credit/release": 404,
-    "POST /credit/extend": 404,
-    "POST /credit/charge": 403,
-    "POST /credit/hold": 403,
-}
-"""What the owner of another wallet gets where a call names something of this one; elsewhere it sees its own wallet."""
-
-NOT_SOLD = {
-    "GET /credit/transactions/{txn_id}": 404,
-    "GET /credit/holds/{hold_id}": 404,
-    "POST /credit/capture": 403,
-    "POST /credit/release": 403,
-    "POST /credit/extend": 403,
-    "POST /credit/refund": 403,
-}
-"""What a seller gets where a call names what somebody else made."""
-
-NOT_PAID = {"GET /credit/transactions/{txn_id}": 404}
-"""What an agent key gets where a call names what the owner paid."""
-
-WALLETS = {"agent", "owner", "other owner", "host's own key"}
-OWNERS = {"owner", "other owner"}
-MAY: dict[Who, set[str]] = {
-    "anybody": {*WALLETS, "root", "seller"},
-    "watcher": {*WALLETS, "root", "seller"},
-    "identify": {*WALLETS, "root", "seller"},
-    "read": WALLETS,
-    "look_up": {*WALLETS, "seller"},
-    "spend": {*WALLETS, "root", "seller"},
-    "manage": OWNERS,
-    "own": OWNERS,
-    "sell": {"root", "seller"},
-    "sell_to_many": {"root"},
-    "refund": {"root", "seller"},
-    "view": {"root"},
-    "support": {"root"},
-    "finance": {"root"},
-    "administer": {"root"},
-}
-BAD_TOKENS = ("no token", "malformed", "unknown", "revoked", "expired", "rotated", "revoked seller")
-CALLERS = (*BAD_TOKENS, "agent", "owner", "other owner", "host's own key", "root", "seller")
+BAD_TOKENS = (
+    *("no token", "malformed", "unknown", "revoked", "expired", "rotated"),
+    *("revoked seller", "revoked operator", "rotated operator"),
+)
+CALLERS = (*BAD_TOKENS, *sorted(WALLETS), *sorted(OPERATORS), "seller")
 OK = 200
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "access.md"
 REFUSED = 403
@@ -299,6 +259,13 @@ def ledger(wallets: CreditWallet, clock: Clock) -> Iterator[Ledger]:
     revoked = wallets.keys.create(owner.wallet_id)
     wallets.keys.revoke(revoked.key_id)
     expired = wallets.keys.create(owner.wallet_id, expires_at="2026-05-15T12:00:01Z")
+    scoped: dict[str, list[Scope]] = {"spends": ["spend"], "reads": ["read"], "manages": ["manage"]}
+    keys = {f"key that {name}": wallets.keys.create(owner.wallet_id, scopes=scopes) for name, scopes in scoped.items()}
+    operators = {role: wallets.operators.create(role, role) for role in ROLES}
+    gone, turned = wallets.operators.create("gone", "admin"), wallets.operators.create("turned", "admin")
+    wallets.operators.revoke(gone.operator_id)
+    wallets.operators.rotate(turned.operator_id, overlap_seconds=0)
+    wallets.operators.rotate(turned.operator_id, overlap_seconds=60)
     wallets.grants.create(owner.wallet_id, 5)
     wallets.maintenance.seal()
     clock.advance(seconds=1)
@@ -315,6 +282,10 @@ def ledger(wallets: CreditWallet, clock: Clock) -> Iterator[Ledger]:
         "revoked seller": revoked_seller.token,
         "host's own key": OWN_KEY,
         "root": OPERATOR_KEY,
+        **{name: key.token for name, key in keys.items()},
+        "revoked operator": gone.token,
+        "rotated operator": turned.token,
+        **{"seller operator" if role == "seller" else role: made.token for role, made in operators.items()},
         "seller": seller.token,
     }
     wallets.targets.add(owner.wallet_id, TargetSettings(url="https://example.com/hook"))
@@ -336,6 +307,10 @@ def expected_status(operation: str, caller: str) -> int:
         return SOMEBODY_ELSES.get(operation, OK)
     if caller == "seller":
         return NOT_SOLD.get(operation, OK)
+    if caller == "key that manages":
+        return NOT_HANDED_ON.get(operation, OK)
+    if caller in ("key that reads", "key that spends"):
+        return NOT_ITS_OWN.get(operation, OK)
     if caller in ("agent", "host's own key"):
         return NOT_PAID.get(operation, OK)
     return OK
@@ -344,7 +319,7 @@ def expected_status(operation: str, caller: str) -> int:
 def body_of(operation: str, caller: str) -> dict[str, object] | None:
     body = BODIES.get(operation)
     names_wallet = operation in ("POST /credit/charge", "POST /credit/hold", "POST /credit/purchase")
-    if names_wallet and caller in ("root", "seller", "other owner"):
+    if names_wallet and caller in ("seller", "other owner", *OPERATORS):
         return {**(body or {}), "wallet_id": 1}
     return body
 
@@ -396,6 +371,9 @@ def test_the_document_asks_for_a_token_wherever_the_service_does(ledger: Ledger)
         assert asked == (who != "anybody"), operation
 
 
+NEEDS_A_NAME = {"reference": "order-1"}
+
+
 @pytest.mark.parametrize("caller", CALLERS)
 def test_every_operation_answers_this_caller_as_the_table_says(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch, caller: str
@@ -416,6 +394,8 @@ def test_every_operation_answers_this_caller_as_the_table_says(
                 topup_id=ledger.topup_id,
                 transfer_id=ledger.transfer_id,
                 seller_id=1,
+                operator_id=7,
+                operator_key_id=9,
                 target_id=1,
                 grant_id=1,
                 sha256=OWN_SHA256,
@@ -423,6 +403,7 @@ def test_every_operation_answers_this_caller_as_the_table_says(
             ledger.tokens[caller],
             key=operation,
             json=body_of(operation, caller),
+            params=NEEDS_A_NAME if operation == "GET /operator/transactions" else None,
         )
         answered[operation] = OK if answer.is_success else answer.status_code
         if not answer.is_success:

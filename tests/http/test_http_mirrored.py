@@ -17,17 +17,17 @@ from stand_in import StandIn
 from credit_wallet import CreditWallet
 from credit_wallet.domain.operators import ROOT, OperatorAccess
 from credit_wallet.domain.views import CreatedWallet
-from credit_wallet.http import key_routes, movement_routes, purchase_routes, transfer_routes
+from credit_wallet.http import key_routes, log_routes, movement_routes, purchase_routes, transfer_routes
 from credit_wallet.http.app import documented
 from credit_wallet.http.mirrored_routes import TITLES
 from credit_wallet.ledger.reading_lanes import OPERATORS, OWNERS, REPORTS
 from credit_wallet.notices.targets import WantedTarget
-from credit_wallet.stores.acts import acts
 from credit_wallet.wire.auth import Caller
 from credit_wallet.wire.mirrored import mirrored
 
 DOCUMENT = document()
 OWNERS_ALONE = {
+    log_routes.list_own_acts: "operators see more of it: GET …/log",
     key_routes.whoami: "it is about the caller's token",
     key_routes.rotate_owner_token: "operators replace a token, at once by default: POST …/token/rotate",
     transfer_routes.create_transfer: "it needs the other wallet's token; operators name both: POST /operator/transfers",
@@ -155,8 +155,8 @@ def test_an_operator_changes_what_the_owner_does_and_the_log_says_the_operator(
     assert api.call("DELETE", f"{here}/keys/{key['key_id']}", OPERATOR_KEY).status_code == 200
     assert_problem(api.get("/credit/whoami", key["token"]), 401, "unauthorized")
 
-    found = acts(wallets._ledger.reader.source, wallet.wallet_id, 2**62, 100)
-    assert {(act.by, act.actor) for act in found if act.kind != "wallet.created"} == {("operator:operator", "operator")}
+    found = wallets.log(wallet.wallet_id)
+    assert {(act.by, act.actor) for act in found if act.by != "library"} == {("operator:operator", "operator")}
     assert [act.note for act in found if act.kind == "wallet.configured"] == ["by phone"]
     changes: list[dict[str, Any]] = api.get("/credit/budgets/changes", wallet.owner_token).json()
     assert {change["changed_by"] for change in changes} == {"operator"}

@@ -179,7 +179,15 @@ def problems_of(response: dict[str, Any]) -> set[str]:
 
 
 def test_every_refusal_has_a_problem_of_its_own_or_never_leaves_the_process() -> None:
-    kept = {"wallet_error", "copy_refused", "migration_error", "used_after_fork", "missing_extra", "internal_error"}
+    kept = {
+        "wallet_error",
+        "backup_refused",
+        "copy_refused",
+        "migration_error",
+        "used_after_fork",
+        "missing_extra",
+        "internal_error",
+    }
     kept |= {"verify_interrupted"}  # like a copy, it is asked for on the command line or in the host's process
     missing = {each.code for each in _subclasses(WalletError)} - PROBLEM_TYPES.keys() - kept
     assert missing == {each.code for each in DATABASE_ERRORS}

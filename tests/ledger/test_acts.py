@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import csv
 from typing import Any
 
 import pytest
+from clock import Clock
+from databases import on_both_databases
+from msgspec import json
 from plain_sql import PlainSql
 
 from credit_wallet import CreditWallet
 from credit_wallet.domain.actors import PAYER
-from credit_wallet.domain.acts import Author
-from credit_wallet.errors import InvalidRequest, TooManyTokens
-from credit_wallet.stores.acts import acts
+from credit_wallet.domain.acts import ActView, Author, as_owner_sees
+from credit_wallet.errors import InvalidRequest, TooManyTokens, WalletNotFound
+from credit_wallet.ledger.log import act_filter
+from credit_wallet.reports.audit import audit_file
 
 ALICE = Author("operator", "operator:3", "203.0.113.7", "req-1", "asked for by phone")
 
 
 def log(wallets: CreditWallet, wallet_id: int | None = None) -> list[tuple[str, str, Any, Any]]:
-    rows = acts(wallets._ledger.reader.source, wallet_id, 2**62, 100)
-    return [(row.kind, row.subject, row.before, row.after) for row in rows[::-1]]
+    return [(act.kind, act.subject, act.before, act.after) for act in wallets.log(wallet_id)[::-1]]
 
 
 def test_settings_leave_what_changed_and_who_did_it(wallets: CreditWallet) -> None:
@@ -26,7 +30,7 @@ def test_settings_leave_what_changed_and_who_did_it(wallets: CreditWallet) -> No
     by_alice = wallets.acting(ALICE)
     by_alice.configure(wallet_id, monthly_budget_yen=500, label="a")
     by_alice.configure(wallet_id, monthly_budget_yen=500)
-    [act, _] = acts(wallets._ledger.reader.source, wallet_id, 2**62, 100)
+    [act, _] = wallets.log(wallet_id)
     assert (act.kind, act.before, act.after) == (
         "wallet.configured",
         {"monthly_budget_yen": 0},
@@ -77,6 +81,75 @@ def test_what_is_refused_leaves_nothing(wallets: CreditWallet) -> None:
     assert log(wallets) == before
 
 
+@on_both_databases
+def test_the_log_is_asked_for_by_wallet_author_kind_thing_and_time(wallets: CreditWallet, clock: Clock) -> None:
+    one, two = wallets.create().wallet_id, wallets.create().wallet_id
+    clock.advance(days=1)
+    wallets.acting(ALICE).configure(one, monthly_budget_yen=5)
+    budget_id = wallets.budgets.create(two, limit_yen=5, window="day").budget_id
+    wallets.acting(ALICE).budgets.configure(budget_id, limit_yen=6)
+    wallets.prices.apply('[[price]]\nitem = "search"\nunit_price_yen = "3"\n')
+
+    def kinds(*args: Any, **asked: Any) -> str:
+        return " ".join(act.kind for act in wallets.log(*args, **asked))
+
+    everything = "prices.applied budget.configured budget.created wallet.configured wallet.created wallet.created"
+    assert kinds() == everything
+    assert kinds(one) == "wallet.configured wallet.created"
+    assert kinds(by="operator:3") == "budget.configured wallet.configured"
+    assert kinds(one, by="operator:3") == "wallet.configured"
+    assert kinds(kind="budget") == "budget.configured budget.created"
+    assert kinds(kind="budget.created") == "budget.created"
+    assert kinds(kind="b%") == ""
+    assert kinds(subject=f"budget:{budget_id}") == "budget.configured budget.created"
+    assert kinds(one, subject=f"budget:{budget_id}") == ""
+    assert kinds(until="2026-05-15") == "wallet.created wallet.created"
+    assert kinds(since="2026-05-16T00:00:00Z", limit=1) == "prices.applied"
+    assert kinds(before=wallets.log()[3].act_id) == "wallet.created wallet.created"
+    pages = wallets.log_pages(act_filter(kind="wallet"))
+    assert [act.kind for page in pages for act in page] == ["wallet.configured", "wallet.created", "wallet.created"]
+    wrongs: tuple[dict[str, Any], ...] = (
+        {"since": "2026-W01"},
+        {"until": "now"},
+        {"kind": ""},
+        {"by": "x" * 101},
+        {"limit": 0},
+        {"before": -1},
+    )
+    for wrong in wrongs:
+        with pytest.raises(InvalidRequest) as refused:
+            wallets.log(**wrong)
+        assert refused.value.details["field"] == next(iter(wrong)).replace("before", "after")
+    with pytest.raises(WalletNotFound):
+        wallets.log(9)
+
+
+def test_an_owner_sees_what_operators_did_and_not_which_of_them_or_why(wallets: CreditWallet) -> None:
+    wallet_id = wallets.create().wallet_id
+    wallets.acting(ALICE).configure(wallet_id, label="a")
+    wallets.acting(Author(PAYER, "owner", "198.51.100.7", "req-2", "mine")).configure(wallet_id, label="b")
+    own, operators, _ = [as_owner_sees(act) for act in wallets.log(wallet_id)]
+    assert (own.by, own.address, own.request_id, own.note) == ("owner", "198.51.100.7", "req-2", "mine")
+    assert (operators.by, operators.address, operators.request_id, operators.note) == ("operator", None, None, None)
+    assert operators.after == {"label": "a"}
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_the_log_as_a_file_has_every_act_and_no_formula(wallets: CreditWallet, form: Any) -> None:
+    wallet_id = wallets.create().wallet_id
+    wallets.acting(Author("operator", "alice", note="=1+1")).configure(wallet_id, label='a "b", c')
+    text = "".join(audit_file(wallets.log_pages(act_filter(wallet_id)), form))
+    acts = wallets.log(wallet_id)
+    if form == "jsonl":
+        assert [json.decode(line, type=ActView) for line in text.splitlines()] == acts
+        return
+    head, *rows = csv.reader(text.splitlines())
+    assert head == [*ActView.__struct_fields__]
+    assert [row[0] for row in rows] == [str(act.act_id) for act in acts]
+    assert (rows[0][10], rows[0][-1]) == ('{"label":"a \\"b\\", c"}', "'=1+1")
+
+
+@on_both_databases
 def test_the_log_is_append_only(wallets: CreditWallet, db_url: str) -> None:
     wallets.create()
     with PlainSql(db_url) as host:

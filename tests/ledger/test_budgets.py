@@ -216,6 +216,7 @@ def test_the_monthly_budget_and_caps_are_in_the_list_before_budgets(wallets: Cre
     assert f"key-{capped[0]}" not in [each.budget_id for each in wallets.budgets.list(payer)]
 
 
+@pytest.mark.partitions
 def test_an_agent_sees_the_budgets_that_can_bound_it(wallets: CreditWallet, payer: int, charge: Any) -> None:
     own = wallets.keys.create(payer, group="acme/re_search/a", monthly_cap_yen=50).key_id
     other = wallets.keys.create(payer, group="acmexresearch", monthly_cap_yen=60).key_id
@@ -245,6 +246,7 @@ def test_an_agent_sees_the_budgets_that_can_bound_it(wallets: CreditWallet, paye
         wallets.budgets.list(payer, key_id=99)
 
 
+@pytest.mark.partitions
 def test_a_change_counts_at_once_and_is_logged_with_its_author(wallets: CreditWallet, payer: int, charge: Any) -> None:
     budget_id = wallets.budgets.create(payer, limit_yen=10, window="day", scope={"fact.item": "x"}).budget_id
     charge(8, item="x")

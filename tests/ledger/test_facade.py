@@ -21,6 +21,7 @@ from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.ledger.nouns import Nouns
 from credit_wallet.ledger.reading_lanes import ReadingLanes
 from credit_wallet.ledger.wallet_corrections import WalletCorrections
+from credit_wallet.ledger.wallet_holds import WalletHolds
 from credit_wallet.ledger.wallet_movements import WalletMovements
 from credit_wallet.ledger.wallet_settings import WalletSettings
 
@@ -137,7 +138,15 @@ def test_all_threads_have_the_same_noun(wallets: CreditWallet, noun: str) -> Non
 
 
 def test_the_facade_inherits_its_movements_settings_and_nouns_alone() -> None:
-    assert CreditWallet.__mro__ == (CreditWallet, WalletMovements, WalletCorrections, WalletSettings, Nouns, object)
+    assert CreditWallet.__mro__ == (
+        CreditWallet,
+        WalletMovements,
+        WalletHolds,
+        WalletCorrections,
+        WalletSettings,
+        Nouns,
+        object,
+    )
 
 
 def test_outcomes_say_what_they_have(wallets: CreditWallet) -> None:

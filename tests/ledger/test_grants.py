@@ -375,6 +375,7 @@ def test_grants_of_wallets_that_do_not_exist_are_refused(wallets: CreditWallet) 
 
 
 @on_every_database
+@pytest.mark.partitions
 def test_the_same_key_makes_no_second_grant(wallets: CreditWallet, clock: Clock, wallet_id: int) -> None:
     given: dict[str, Any] = {
         "every": "month",

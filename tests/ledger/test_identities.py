@@ -208,6 +208,7 @@ def test_an_overlap_is_a_whole_number_of_seconds_up_to_31_days(
     assert wallets.tokens.identify(seller.token) == SellerAccess(1)
 
 
+@pytest.mark.partitions
 def test_what_is_not_there_is_not_rotated(wallets: CreditWallet) -> None:
     with pytest.raises(KeyNotFound):
         wallets.keys.rotate(9)
@@ -344,6 +345,7 @@ def test_a_hash_that_names_anything_already_cannot_be_registered(wallets: Credit
             wallets.secrets.register(other.wallet_id, token_hash(token))
 
 
+@pytest.mark.partitions
 def test_an_earlier_token_can_be_ended_before_its_overlap_is_over(wallets: CreditWallet, wallet: CreatedWallet) -> None:
     rotated = wallets.rotate_owner_token(wallet.wallet_id)
     removed = wallets.secrets.remove(token_hash(wallet.owner_token))

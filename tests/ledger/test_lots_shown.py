@@ -74,6 +74,7 @@ def test_the_next_to_expire_is_found_in_any_order(lots: list[LotView], soonest: 
 
 
 @on_every_database
+@pytest.mark.partitions
 def test_what_expired_lately_is_listed_with_what_was_left_then(wallets: CreditWallet, clock: Clock) -> None:
     wallet_id = wallets.create().wallet_id
     first, second = give(wallets, wallet_id, "10.25", 1), give(wallets, wallet_id, "20", 2)

@@ -19,6 +19,7 @@ from plain_sql import PlainSql
 from priced import NOON, SEARCH, TIERED, cost
 
 from credit_wallet import CreditWallet
+from credit_wallet.domain.acts import Author
 from credit_wallet.domain.commands import Charge
 from credit_wallet.domain.usage import Usage
 from credit_wallet.errors import InsufficientFunds, InvalidAmount, InvalidRequest, ItemNotPriced, WalletNotFound
@@ -114,6 +115,7 @@ def test_an_item_that_is_announced_cannot_be_bought_yet(wallets: CreditWallet, p
         cost(wallets, payer, "a")
 
 
+@pytest.mark.partitions
 def test_the_same_prices_again_make_no_version(wallets: CreditWallet) -> None:
     text = SEARCH.format("3.30")
     first = wallets.prices.apply(text)
@@ -128,7 +130,7 @@ def test_the_same_prices_again_make_no_version(wallets: CreditWallet) -> None:
 
 def test_a_version_says_when_and_by_whom_it_was_applied_and_of_what_text(wallets: CreditWallet, clock: Clock) -> None:
     text = SEARCH.format(3)
-    wallets.prices.apply(text, applied_by="ann")
+    wallets.acting(Author("operator", "ann")).prices.apply(text)
     clock.set(NOON - timedelta(days=1))
     wallets.prices.apply(SEARCH.format(4))
     later, first = wallets.prices.versions()
@@ -166,8 +168,6 @@ def test_a_wrong_file_changes_nothing(wallets: CreditWallet, tmp_path: Path) -> 
         wallets.prices.apply(tmp_path / "large")
     with pytest.raises(InvalidRequest, match="must be text in UTF-8"):
         wallets.prices.apply(tmp_path / "bytes")
-    with pytest.raises(InvalidRequest, match="applied_by"):
-        wallets.prices.apply(SEARCH.format(4), applied_by="")
     assert [version.version for version in wallets.prices.versions()] == [1]
 
 
@@ -190,6 +190,7 @@ def test_every_price_comes_back_as_it_was_applied(wallets: CreditWallet) -> None
     ]
 
 
+@pytest.mark.partitions
 def test_a_list_of_the_past_is_of_the_version_that_counted_then(wallets: CreditWallet, clock: Clock) -> None:
     def listed(at: str | datetime) -> list[tuple[str, int]]:
         return [(str(price.unit_price), price.version) for price in wallets.prices.list(at=at)]

@@ -98,6 +98,7 @@ def test_an_empty_ledger_has_no_past(wallets: CreditWallet) -> None:
     assert wallets.budgets.replay(budgets=[TEN]).entries == 0
 
 
+@pytest.mark.partitions
 def test_what_counts_now_is_tried_only_if_it_is_kept(wallets: CreditWallet, wallet_id: int) -> None:
     key_id = wallets.keys.create(wallet_id).key_id
     charges = [charge(wallets, wallet_id, f"{number}", key_id=key_id) for number in range(3)]

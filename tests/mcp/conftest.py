@@ -11,11 +11,13 @@ from mcp_clients import Connection, over_http, over_stdio
 from mcp_ledger import Ledger
 from served import Served
 from service import TOPUP_URL, new_app
+from width import WIDE
 
 from credit_wallet import CreditWallet
 from credit_wallet.config import SERVICE_URL
 
-TRANSPORTS = ("http", "stdio", "stdio to a service")
+TRANSPORTS = ("http", "stdio", "stdio to a service") if WIDE else ("http", "stdio to a service")
+"""A process of the command takes a second to start; on a database it has the tools of the service."""
 
 
 @pytest.fixture

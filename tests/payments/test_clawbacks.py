@@ -277,6 +277,7 @@ def test_what_comes_again_is_not_credit_that_came_in(payer: Payer, clock: Clock)
 # Before there was a register
 
 
+@pytest.mark.partitions
 def test_a_ledger_from_before_has_a_register_once_it_is_opened(databases: Databases, clock: Clock) -> None:
     with databases.ledger() as url:
         with CreditWallet.open(url, clock=clock) as wallets:

@@ -232,6 +232,7 @@ def test_months_tie_however_plain_sql_dates_its_entries(seed_url: str, clock: Cl
             assert_ties(wallets, 1, opening_yen=50)
 
 
+@pytest.mark.partitions
 def test_months_tie_in_the_wallets_time_zone_whatever_offset_plain_sql_writes(seed_url: str, clock: Clock) -> None:
     with PlainSql(seed_url) as host:
         host.wallet()

@@ -233,6 +233,7 @@ def test_before_the_first_credit_there_was_nothing_to_observe(
     assert report.budget_runs_out_at == "2026-05-30T00:00:00.000Z"
 
 
+@pytest.mark.partitions
 def test_a_wallet_of_plain_sql_is_observed_from_its_first_entry(
     wallets: CreditWallet, clock: Clock, db_url: str
 ) -> None:

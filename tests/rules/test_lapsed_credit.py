@@ -227,6 +227,7 @@ def test_what_lapses_at_once_leaves_an_open_hold_due_when_it_is(wallets: CreditW
     assert wallets.holds.show(hold_id).status == "expired"
 
 
+@pytest.mark.partitions
 def test_a_lot_that_nothing_looked_after_is_due_again_once_the_ledger_is_brought_up_to_date(
     databases: Databases, clock: Clock
 ) -> None:
@@ -265,6 +266,7 @@ def test_the_sums_over_all_wallets_have_no_lapsed_credit_and_no_dead_hold(wallet
     assert (totals.balance_yen, totals.held_yen) == (30, 0)
 
 
+@pytest.mark.partitions
 def test_lapsed_credit_puts_off_no_automatic_top_up(wallets: CreditWallet, clock: Clock) -> None:
     wallet_id = wallets.create(auto_topup_threshold=50, auto_topup_amount=100).wallet_id
     wallets.topup(wallet_id, 100, idempotency_key="gift", promo=True, expires_at=END)

@@ -237,6 +237,7 @@ def test_one_that_was_renewed_or_served_meanwhile_is_not(buyer: Buyer, clock: Cl
     assert buyer.paid_yen == 100
 
 
+@pytest.mark.partitions
 def test_nothing_is_bought_for_nothing(buyer: Buyer) -> None:
     with pytest.raises(InsufficientFunds):
         buyer.buy("a", price=1_001)

@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
+from credit_wallet.domain.acts import OWNER
 from credit_wallet.domain.commands import (
     Buy,
+    ByHand,
     Capture,
     Charge,
     CreditGrant,
@@ -25,6 +27,7 @@ from credit_wallet.domain.commands import (
     Reverse,
     Topup,
 )
+from credit_wallet.domain.names import Names
 from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.domain.usage import QUANTITY_UNIT, Usage
 from credit_wallet.errors import IdempotencyConflict
@@ -57,14 +60,33 @@ REQUESTS = [
 @pytest.mark.parametrize("note", [None, "n" * 200], ids=["short", "hashed"])
 def test_a_request_is_another_when_any_field_is(request_: Movement, changes: dict[str, Any], note: str | None) -> None:
     fields = request_.__struct_fields__
-    assert set(fields[2:]) == {*changes, "actor"}
+    authored = {"author": OWNER} if isinstance(request_, ByHand) else {}
+    assert set(fields[2:]) == {*changes, "actor", "names", *authored}
+    changes = {**changes, "names": Names(reference="order-1")}
     base = structs.replace(request_, note=note) if note and "note" in fields else request_
     fingerprints = [fingerprint(base), *(fingerprint(structs.replace(base, **{n: v})) for n, v in changes.items())]
     assert len(set(fingerprints)) == 1 + len(changes)
     assert fingerprint(structs.replace(base)) == fingerprint(base)
-    other = structs.replace(base, wallet_id=2, idempotency_key="other", actor="payer")
+    other = structs.replace(base, wallet_id=2, idempotency_key="other", actor="payer", names=Names("req-1"), **authored)
     assert fingerprint(other) == fingerprint(base)
     assert max(map(len, fingerprints)) <= FINGERPRINT_BYTES
+
+
+def test_reference_and_metadata_are_part_of_a_request_and_its_id_is_not() -> None:
+    names = [
+        None,
+        Names(reference="a"),
+        Names(reference="b"),
+        Names(metadata=(("a", "b"),)),
+        Names(metadata=(("a", "c"),)),
+        Names(reference="a", metadata=(("a", "b"),)),
+    ]
+    for request in (Charge(1, "key", yen(3)), Charge(1, "key", yen(3), "note", usage=SEARCH), Topup(1, "key", yen(3))):
+        fingerprints = [fingerprint(structs.replace(request, names=each)) for each in names]
+        assert len(set(fingerprints)) == len(names)
+        for each, first in zip(names, fingerprints, strict=True):
+            retry = structs.replace(each or Names(), request_id="req-2", idempotency_key="k")
+            assert fingerprint(structs.replace(request, names=retry)) == first
 
 
 def test_requests_of_different_kinds_with_the_same_fields_differ() -> None:

@@ -277,6 +277,7 @@ def test_filters_of_history_narrow_each_other(wallets: CreditWallet, team: Team)
 
 
 @pytest.mark.parametrize("steps", [1, 2, 7, 1_000])
+@pytest.mark.partitions
 def test_pages_of_a_filtered_history_leave_nothing_out_and_repeat_nothing(
     wallets: CreditWallet, team: Team, monkeypatch: pytest.MonkeyPatch, steps: int
 ) -> None:

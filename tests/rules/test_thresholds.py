@@ -74,6 +74,7 @@ def test_a_threshold_of_ones_own_fires_once_a_cycle_at_the_moment_of_crossing(
 
 
 @on_every_database
+@pytest.mark.partitions
 def test_the_job_finds_what_plain_sql_spent_past_a_threshold_of_ones_own(
     wallets: CreditWallet, host: PlainSql, clock: Clock
 ) -> None:
@@ -199,6 +200,7 @@ def test_a_refusal_that_was_told_writes_nothing_more(wallets: CreditWallet, host
 
 
 @on_every_database
+@pytest.mark.partitions
 def test_automatic_top_ups_that_follow_each_other_are_told_once_an_hour(
     wallets: CreditWallet, host: PlainSql, clock: Clock
 ) -> None:

@@ -8,9 +8,9 @@ from databases import on_every_database
 from plain_sql import PlainSql
 
 from credit_wallet import CreditWallet
+from credit_wallet.config import MIN_CLOSED_DAYS
 from credit_wallet.domain.topups import PaymentFact
 from credit_wallet.errors import InvalidRequest
-from credit_wallet.ledger.maintenance import MIN_DAYS_CLOSED
 from credit_wallet.stores.jobs import pruning
 
 pytestmark = on_every_database
@@ -173,7 +173,7 @@ def test_a_purchase_that_is_kept_longer_than_its_hold_is_served_by_a_charge(
 
 def test_months_are_not_days(wallets: CreditWallet) -> None:
     with pytest.raises(InvalidRequest, match="must be 40 to"):
-        wallets.maintenance.prune_closed(MIN_DAYS_CLOSED - 1)
+        wallets.maintenance.prune_closed(MIN_CLOSED_DAYS - 1)
 
 
 def test_a_pass_ends_between_two_steps_when_jobs_are_to_end(

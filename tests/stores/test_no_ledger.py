@@ -1,10 +1,11 @@
 # ruff: noqa: F811 - fixtures are imported, and parameters have their names
 """A typing error in ``--db`` makes no ledger: what only reads, spends or repairs says that there is none.
 
-Ledgers are made by ``migrate``, ``serve``, ``wallet create``, the target of ``copy``, and the library's ``open`` unless
-it is told ``create=False``; ``demo`` and ``bench`` make theirs in a temporary folder. Everything else is here: every
-other command, by a walk over all of them, the wallet's tools on standard input and output, the worker, and the alert
-job. No ledger are: no file, an empty file, a file with other tables, and a PostgreSQL database without the tables.
+Ledgers are made by ``migrate``, ``serve``, ``wallet create``, ``restore``, the target of ``copy``, and the library's
+``open`` unless it is told ``create=False``; ``demo`` and ``bench`` make theirs in a temporary folder. Everything else
+is here: every other command, by a walk over all of them, the wallet's tools on standard input and output, the worker,
+and the alert job. No ledger are: no file, an empty file, a file with other tables, and a PostgreSQL database without
+the tables.
 """
 
 from __future__ import annotations
@@ -31,12 +32,13 @@ from credit_wallet.errors import NoLedger
 from credit_wallet.mcp.stdio import speak_for_database
 from credit_wallet.stores.databases import database_at
 
-MAKE_A_LEDGER = {"migrate", "serve", "wallet create"}
+MAKE_A_LEDGER = {"migrate", "serve", "wallet create", "restore"}
 HAVE_THEIR_OWN = {"demo", "bench"}
 OF_NO_LEDGER = {"rollback", "copy", "mcp"}
 """Say so in their own words, or are called otherwise; each has a test below."""
 
 WORDS: dict[str, tuple[object, ...]] = {
+    "backup": ("copy.db",),
     "topup": (1, 10, "--key", "k"),
     "charge": (1, 10, "--key", "k"),
     "adjust": (1, "-10", "--reason", "other", "--note", "n", "--key", "k"),
@@ -46,6 +48,8 @@ WORDS: dict[str, tuple[object, ...]] = {
     "capture": (1, 10),
     "release": (1,),
     "history": (1,),
+    "transaction show": (1,),
+    "transaction find": ("--reference", "x"),
     "statement": (1, "--cycle", "2026-05"),
     "topups pay-back": ("tu_1", 10, "--key", "k"),
     "topups list": (1,),
@@ -64,6 +68,12 @@ WORDS: dict[str, tuple[object, ...]] = {
     "seller create": (),
     "seller revoke": (1,),
     "seller rotate": (1,),
+    "operator create": ("alice", "--role", "viewer"),
+    "operator list": (),
+    "operator keys": (1,),
+    "operator configure": (1, "--role", "admin"),
+    "operator rotate": (1,),
+    "operator revoke": (1,),
     "wallet register-secret": (1, "0" * 64),
     "wallet remove-secret": ("0" * 64,),
     "wallet rotate-token": (1,),

@@ -14,6 +14,7 @@ from clock import Clock
 from databases import on_every_database, on_postgres
 from plain_sql import PlainSql
 from structlog.testing import capture_logs
+from width import WIDE
 
 from credit_wallet import CreditWallet
 from credit_wallet.stores.jobs import seals
@@ -28,6 +29,10 @@ pytestmark = on_every_database
 ENTRY_COLUMNS = (
     "txn_id, wallet_id, amount_yen, txn_type, occurred_at, note, prev_txn_id, ledger_balance_yen, lots, key_id, "
     "related_txn_id, hold_id, cause"
+)
+
+ACT_COLUMNS = (
+    "act_id, wallet_id, kind, subject, occurred_at, actor, author, address, request_id, before, after, reason, note"
 )
 
 
@@ -49,7 +54,7 @@ def sealed(wallets: CreditWallet, monkeypatch: pytest.MonkeyPatch) -> CreditWall
 def test_each_seal_covers_its_entries_and_the_seal_before(db_url: str) -> None:
     previous = "0" * 64
     ranges = []
-    for _, first, last, entries, recorded, sealed_at in seals_of(db_url, ", sealed_at"):
+    for seal_id, first, last, entries, recorded, sealed_at in seals_of(db_url, ", sealed_at"):
         with PlainSql(db_url) as ledger:
             rows = ledger.run(
                 f"SELECT {ENTRY_COLUMNS} FROM am_credit_transaction_log WHERE txn_id BETWEEN ? AND ? ORDER BY 1",
@@ -62,7 +67,16 @@ def test_each_seal_covers_its_entries_and_the_seal_before(db_url: str) -> None:
                 first,
                 last,
             )
-        parts = ([4, sealed_at, first, last, entries], rows, lots)
+            [(follows, last_act, acts)] = ledger.run(
+                "SELECT follows, last_act_id, acts FROM am_credit_seal WHERE seal_id = ?", seal_id
+            )
+            done = ledger.run(
+                f"SELECT {ACT_COLUMNS} FROM am_credit_act WHERE act_id > ? AND act_id <= ? ORDER BY act_id",
+                last_act - acts,
+                last_act,
+            )
+        assert len(done) == (4 if first == 1 else 0)
+        parts = ([5, sealed_at, first, last, entries, last_act, acts, follows], rows, lots, done)
         text = "".join(json.dumps(part, ensure_ascii=False, separators=(",", ":")) for part in parts)
         assert recorded == sha256((previous + text).encode()).hexdigest()
         assert len(rows) == entries
@@ -112,6 +126,10 @@ def test_an_entry_is_sealed_when_no_earlier_one_can_come_any_more(
         assert wallets.maintenance.seal() == 1
 
 
+TURNS = 5 if WIDE else 2
+"""How often each caller charges each wallet beside the sealing."""
+
+
 def test_sealing_beside_charges_leaves_no_entry_out(
     wallets: CreditWallet, db_url: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -119,12 +137,12 @@ def test_sealing_beside_charges_leaves_no_entry_out(
     wallet_ids = [funded(wallets) for _ in range(5)]
 
     def charge(caller: int, node: CreditWallet) -> None:
-        for number, wallet_id in enumerate(wallet_ids * 5):
+        for number, wallet_id in enumerate(wallet_ids * TURNS):
             node.charge(wallet_id, 1, idempotency_key=f"caller-{caller}-{number}")
 
     def seal(node: CreditWallet, done: threading.Event) -> None:
-        while node.maintenance.seal() or not done.is_set():
-            assert node.verify() == []
+        while (sealed := node.maintenance.seal()) or not done.is_set():
+            assert not sealed or node.verify() == []
 
     done = threading.Event()
     with CreditWallet.open(db_url, clock=clock) as other, ThreadPoolExecutor(8) as threads:
@@ -140,7 +158,7 @@ def test_sealing_beside_charges_leaves_no_entry_out(
     assert wallets.verify() == []
     with PlainSql(db_url) as ledger:
         txn_ids = txn_ids_of(ledger)
-    assert len(txn_ids) == len(wallet_ids) * (1 + 6 * 5)
+    assert len(txn_ids) == len(wallet_ids) * (1 + 6 * TURNS)
     assert covered(seals_of(db_url), txn_ids) == txn_ids
 
 
@@ -196,10 +214,12 @@ def test_a_seal_from_before_there_were_details_still_proves_its_entries(
     wallets.charge(wallet_id, 1, idempotency_key="whole")
     monkeypatch.setattr(seals, "VERSION", 3)
     wallets.maintenance.seal()
+    with PlainSql(db_url) as host:
+        host.run("UPDATE am_credit_seal SET follows = NULL, last_act_id = 0, acts = 0")  # as before they covered acts
     monkeypatch.undo()
     wallets.charge(wallet_id, "1.5", idempotency_key="exact", facts={"tool": "search"})
     wallets.maintenance.seal()
-    assert [row[-1] for row in seals_of(db_url, ", version")] == [3, 4]
+    assert [row[-1] for row in seals_of(db_url, ", version")] == [3, 5]
     assert wallets.verify() == []
     tamper(db_url, "UPDATE am_credit_seal SET version = 3 WHERE seal_id = 2")
     assert {violation.check for violation in wallets.verify()} == {"seals", "protection"}

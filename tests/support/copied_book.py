@@ -23,8 +23,8 @@ from credit_wallet.domain.topups import Clawback, PaymentFact
 from credit_wallet.errors import (
     MigrationError,
 )
+from credit_wallet.stores import Progress
 from credit_wallet.stores.databases import postgres_database_at, sqlite_database_at
-from credit_wallet.stores.jobs import copying
 from credit_wallet.stores.jobs.copying import Copied, copy_ledger
 
 on_plain_tables = pytest.mark.databases("postgres")
@@ -71,6 +71,9 @@ TABLES = {
     "am_credit_budget_change",
     "am_credit_transfer",
     "am_credit_act",
+    "am_credit_operator",
+    "am_credit_operator_key",
+    "am_credit_revoked_token",
     "am_credit_grant",
     "am_credit_grant_occurrence",
     "am_credit_auto_topup_consent",
@@ -141,7 +144,7 @@ def say_nothing(_doing: str, _done: int, _of: int) -> None:
     pass
 
 
-def copy(source: str, target: str, now: datetime, progress: copying.Progress = say_nothing) -> Copied:
+def copy(source: str, target: str, now: datetime, progress: Progress = say_nothing) -> Copied:
     return copy_ledger(sqlite_database_at(source), postgres_database_at(target), now, progress)
 
 

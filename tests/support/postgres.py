@@ -247,7 +247,7 @@ def new_database(server_url: str) -> str:
     """Create an empty database beside the one at ``server_url``; its URL."""
     name = f"wallet_{uuid4().hex}"
     with psycopg.connect(server_url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE template0")
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE template0 STRATEGY FILE_COPY")
     return _of_database(server_url, name)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from credit_wallet.domain.actors import PAYER, Actor
+from credit_wallet.domain.acts import Author
 from credit_wallet.domain.topups import Flow, topup_id_of
 from credit_wallet.payments.replies import AutoTopup, Reconciliation, TopupReply
 
@@ -22,6 +23,9 @@ class StandIn:
         self.automatic: list[AutoTopup] = []
         self.found = Reconciliation()
         self._error = error
+
+    def acting(self, author: Author) -> StandIn:  # noqa: ARG002
+        return self
 
     def request(
         self, wallet_id: int, amount_yen: int, *, idempotency_key: str, flow: Flow = "intent", actor: Actor = PAYER

@@ -22,17 +22,26 @@ PROGRAM = "credit-wallet"
 INTERRUPTED = 130
 
 SECTIONS = {
-    "Wallets and tokens": {"wallet": "wallets", "key": "keys", "seller": "sellers", "lots": "lots"},
+    "Wallets and tokens": {
+        "wallet": "wallets",
+        "key": "keys",
+        "seller": "sellers",
+        "operator": "operators",
+        "lots": "lots",
+    },
     "Money": dict.fromkeys(("topup", "charge", "refund", "hold", "capture", "release", "transfer"), "money"),
     "Corrections": dict.fromkeys(("adjust", "take-back"), "corrections"),
     "Prices and budgets": {"prices": "prices", "budgets": "budgets"},
     "Grants": {"grants": "grants"},
-    "Reports": dict.fromkeys(("history", "usage", "statement"), "reports"),
+    "Reports": {**dict.fromkeys(("history", "usage", "statement"), "reports"), "transaction": "transactions"},
     "Payments and notices": {"topups": "topups", "alerts": "alerts"},
     "Service": dict.fromkeys(("serve", "worker", "mcp", "doctor"), "service"),
     "Ledger": {
         **dict.fromkeys(("migrate", "rollback", "copy"), "schema"),
+        **dict.fromkeys(("backup", "restore"), "backups"),
         **dict.fromkeys(("verify", "seal"), "proofs"),
+        "log": "log",
+        "export": "exports",
     },
     "Try it out": dict.fromkeys(("demo", "bench"), "trials"),
 }
@@ -52,8 +61,8 @@ app = click.version_option(__version__, prog_name=PROGRAM, message="%(prog)s %(v
 def main() -> NoReturn:
     """Run the command line and exit with its code."""
     options.reset()
-    log_to_stderr()
     try:
+        log_to_stderr()
         code = app.main(prog_name=PROGRAM, standalone_mode=False)
     except click.ClickException as error:
         error.show()

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from credit_wallet.stores.jobs.verify import Violation
 
 
-_OF_A_USAGE = ("item", "quantity_micros", "price_version", "facts", "agent_facts")
+_OFTEN_EMPTY = (
+    *("item", "quantity_micros", "price_version", "facts", "agent_facts"),
+    *("request_id", "reference", "metadata", "idempotency_key"),
+)
 """Fields that most entries and outcomes say nothing in."""
 
 
@@ -100,8 +103,8 @@ def _fields(value: object) -> Mapping[str, Any]:
 
 
 def _told(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The fields to show: all, but for those of a usage that none of ``rows`` has."""
-    return [name for name in rows[0] if name not in _OF_A_USAGE or any(row[name] for row in rows)]
+    """The fields to show: all, but for those that are often empty, and are in each of ``rows``."""
+    return [name for name in rows[0] if name not in _OFTEN_EMPTY or any(row[name] for row in rows)]
 
 
 def _print_fields(fields: Mapping[str, Any]) -> None:
@@ -146,7 +149,7 @@ def _text(name: str, value: object) -> str:
     if isinstance(value, int):
         return _number(name, value)
     if isinstance(value, Mapping):
-        return ", ".join(f"{key}={one_line(str(each))}" for key, each in value.items()) or "–"
+        return ", ".join(f"{one_line(str(key))}={one_line(str(each))}" for key, each in value.items()) or "–"
     if isinstance(value, list | tuple):
         return ", ".join(_text("", item) for item in value) or "none"
     if isinstance(value, Opening):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from credit_wallet.ledger.wallet import CreditWallet
 
 Decorator = Callable[[Any], Any]
+Pairs: TypeAlias = tuple[tuple[str, str], ...]
 
 REFUSED = 1
 
@@ -189,6 +191,51 @@ class Pair(click.ParamType):  # type: ignore[type-arg]  # likewise
 
 
 INTEGER = WholeNumber()
+
+
+def called(command: Any) -> Any:
+    """``--request-id``, ``--reference`` and ``--metadata``: what a movement is called, as ``names``."""
+
+    @wraps(command)
+    def run(*, request_id: str | None, reference: str | None, metadata: Pairs, **others: Any) -> None:
+        if len({key for key, _ in metadata}) < len(metadata):
+            raise click.UsageError("Give each key of --metadata once.")
+        names = {"request_id": request_id, "reference": reference, "metadata": dict(metadata)}
+        command(names=names, **others)
+
+    decorated: Any = run
+    for decorate in (
+        click.option(
+            "--metadata",
+            type=Pair("metadata", "order=17"),
+            metavar="KEY=VALUE",
+            multiple=True,
+            help="Kept with the entry; repeatable.",
+        ),
+        click.option("--reference", metavar="TEXT", help="Your id of what this is about; finds the entry again."),
+        click.option("--request-id", metavar="TEXT", help="Your id of the request; finds the entry again."),
+    ):
+        decorated = decorate(decorated)
+    return decorated
+
+
+def by_name(command: Any) -> Any:
+    """``--request-id``, ``--reference`` and ``--key`` to find entries by, those that are given as ``names``."""
+
+    @wraps(command)
+    def run(*, request_id: str | None, reference: str | None, key: str | None, **others: Any) -> None:
+        names = {"request_id": request_id, "reference": reference, "idempotency_key": key}
+        command(names={name: value for name, value in names.items() if value is not None}, **others)
+
+    decorated: Any = run
+    for decorate in (
+        click.option("--key", metavar="K", help="Only entries that were asked for with this idempotency key."),
+        click.option("--reference", metavar="TEXT", help="Only entries with this reference."),
+        click.option("--request-id", metavar="TEXT", help="Only entries of the request with this id."),
+    ):
+        decorated = decorate(decorated)
+    return decorated
+
 
 wallet_id = click.argument("wallet_id", type=INTEGER, metavar="ID")
 key_id = click.argument("key_id", type=INTEGER, metavar="KEY_ID")

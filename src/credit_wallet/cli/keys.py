@@ -21,6 +21,7 @@ from credit_wallet.cli.context import (
     show,
     wallet_id,
 )
+from credit_wallet.domain.permissions import SCOPES, Scope
 
 commands = click.Group("key", help="Create, list, configure, rotate and revoke agent keys.")
 
@@ -34,12 +35,21 @@ group = click.option("--group", metavar="GROUP", help="Group of agents, for budg
 @click.option("--monthly-cap-yen", type=INTEGER, metavar="N", default=0, help="Maximum spending a month; 0 = no cap.")
 @ends("--expires-at", "When the key expires")
 @group
+@click.option(
+    "--scope",
+    "scopes",
+    type=click.Choice(SCOPES),
+    multiple=True,
+    help="What the key may do; may be repeated. By default spend and read.",
+)
 @reference
 @metadata
-def key_create(wallet_id: int, metadata: tuple[tuple[str, str], ...], **settings: Any) -> None:
+def key_create(
+    wallet_id: int, metadata: tuple[tuple[str, str], ...], scopes: tuple[Scope, ...] = (), **settings: Any
+) -> None:
     """Create an agent key; its token is shown only once."""
     with open_wallets() as wallets:
-        show(wallets.keys.create(wallet_id, metadata=dict(metadata), **settings))
+        show(wallets.keys.create(wallet_id, scopes=scopes or None, metadata=dict(metadata), **settings))
 
 
 @commands.command("list")

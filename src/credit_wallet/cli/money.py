@@ -13,6 +13,7 @@ from credit_wallet.cli.context import (
     Exact,
     Pair,
     agent_key,
+    called,
     ends,
     idempotency_key,
     open_wallets,
@@ -67,10 +68,13 @@ def price(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--promo", is_flag=True, help="Promotional credit, spent before paid credit.")
 @ends("--expires-at", "When the credit expires")
 @note
-def topup(wallet_id: int, yen: str, key: str, promo: bool, expires_at: str | None, note: str | None) -> None:
+@called
+def topup(
+    wallet_id: int, yen: str, key: str, promo: bool, expires_at: str | None, note: str | None, names: Asked
+) -> None:
     """Credit wallet ID with YEN by hand."""
     with open_wallets() as wallets:
-        show(wallets.topup(wallet_id, yen, idempotency_key=key, promo=promo, expires_at=expires_at, note=note))
+        show(wallets.topup(wallet_id, yen, idempotency_key=key, promo=promo, expires_at=expires_at, note=note, **names))
 
 
 @commands.command()
@@ -79,10 +83,11 @@ def topup(wallet_id: int, yen: str, key: str, promo: bool, expires_at: str | Non
 @idempotency_key
 @note
 @paying_key
-def charge(wallet_id: int, asked: Asked, key: str, note: str | None, agent_key: int | None) -> None:
+@called
+def charge(wallet_id: int, asked: Asked, key: str, note: str | None, agent_key: int | None, names: Asked) -> None:
     """Charge YEN, or an item's price, to wallet ID."""
     with open_wallets() as wallets:
-        show(wallets.charge(wallet_id, **asked, idempotency_key=key, note=note, key_id=agent_key))
+        show(wallets.charge(wallet_id, **asked, idempotency_key=key, note=note, key_id=agent_key, **names))
 
 
 @commands.command()
@@ -90,13 +95,14 @@ def charge(wallet_id: int, asked: Asked, key: str, note: str | None, agent_key: 
 @click.argument("yen", type=Exact("decimal"), metavar="[YEN]", required=False)
 @idempotency_key
 @note
-def refund(txn_id: int, yen: str | None, key: str, note: str | None) -> None:
+@called
+def refund(txn_id: int, yen: str | None, key: str, note: str | None, names: Asked) -> None:
     """Refund the charge TXN_ID, in full or in part.
 
     Without YEN, everything that is left of the charge is refunded.
     """
     with open_wallets() as wallets:
-        show(wallets.refund(txn_id, yen, idempotency_key=key, note=note))
+        show(wallets.refund(txn_id, yen, idempotency_key=key, note=note, **names))
 
 
 @commands.command()
@@ -113,23 +119,30 @@ def refund(txn_id: int, yen: str | None, key: str, note: str | None) -> None:
 )
 @note
 @paying_key
-def hold(wallet_id: int, asked: Asked, key: str, ttl: int, note: str | None, agent_key: int | None) -> None:
+@called
+def hold(
+    wallet_id: int, asked: Asked, key: str, ttl: int, note: str | None, agent_key: int | None, names: Asked
+) -> None:
     """Reserve YEN of wallet ID for a call priced afterwards.
 
     Instead of YEN, --item reserves its price."""
     with open_wallets() as wallets:
-        show(wallets.hold(wallet_id, **asked, idempotency_key=key, ttl_seconds=ttl, note=note, key_id=agent_key))
+        held = wallets.hold(
+            wallet_id, **asked, idempotency_key=key, ttl_seconds=ttl, note=note, key_id=agent_key, **names
+        )
+        show(held)
 
 
 @commands.command()
 @hold_id
 @price
-def capture(hold_id: int, asked: Asked) -> None:
+@called
+def capture(hold_id: int, asked: Asked, names: Asked) -> None:
     """Spend YEN of a hold and release the rest.
 
     Instead of YEN, --item spends its price."""
     with open_wallets() as wallets:
-        show(wallets.capture(hold_id, **asked))
+        show(wallets.capture(hold_id, **asked, **names))
 
 
 @commands.command()

@@ -29,16 +29,15 @@ def prices_diff(file: Path) -> None:
 
 @commands.command("apply")
 @price_file
-@click.option("--by", metavar="NAME", default="operator", show_default=True, help="Who applies it, for the record.")
 @click.option("--allow-empty", is_flag=True, help="Apply a file without prices, which takes all prices away.")
-def prices_apply(file: Path, by: str, allow_empty: bool) -> None:
+def prices_apply(file: Path, allow_empty: bool) -> None:
     """Make the prices of FILE the ones that count.
 
     Items that FILE does not have cannot be charged any more. Every process charges by the new prices at once; the same
     prices again change nothing.
     """
     with open_wallets() as wallets:
-        applied = wallets.prices.apply(file, applied_by=by, allow_empty=allow_empty)
+        applied = wallets.prices.apply(file, allow_empty=allow_empty)
         if options.json:
             show(applied)
             return

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from credit_wallet.cli import console
 from credit_wallet.cli.context import REFUSED, WholeNumber, open_wallets, options, show
 from credit_wallet.errors import InvalidRequest, SealNotFound
+
+if TYPE_CHECKING:
+    from credit_wallet.stores.jobs.seals import Anchor
 
 commands = click.Group()
 seal_commands = click.Group("seal", help="Show the latest seal over the ledger's entries.")
@@ -34,9 +38,7 @@ def verify(anchor: tuple[str, ...], usage: bool, processes: int | None) -> None:
 
     Exits 1 and names the wallets when an invariant is broken.
     """
-    from credit_wallet.stores.jobs.seals import parse_anchors
-
-    anchors = [noted for given in anchor for noted in parse_anchors(_text(given))]
+    anchors = anchors_of(anchor)
     with open_wallets() as wallets:
         violations = wallets.verify(anchors, usage=usage, processes=processes)
         openings = wallets.maintenance.openings()
@@ -59,6 +61,13 @@ def seal_show() -> None:
         show(seal)
     else:
         click.echo(str(seal))
+
+
+def anchors_of(given: tuple[str, ...]) -> list[Anchor]:
+    """The seals that ``--anchor`` names, each as its text or as @FILE."""
+    from credit_wallet.stores.jobs.seals import parse_anchors
+
+    return [noted for each in given for noted in parse_anchors(_text(each))]
 
 
 def _text(given: str) -> str:

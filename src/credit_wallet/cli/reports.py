@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import click
 
-from credit_wallet.cli.context import agent_key, limit, open_wallets, options, show, wallet_id
+from credit_wallet.cli.context import agent_key, by_name, limit, open_wallets, options, show, wallet_id
 
 commands = click.Group()
 
@@ -20,10 +20,15 @@ COUNTING_SECONDS = 30
 @limit(50)
 @agent_key("Only charges to this agent key, and their refunds.")
 @click.option("--note", metavar="TEXT", help="Only charges with exactly this note, and their refunds.")
-def history(wallet_id: int, limit: int, agent_key: int | None, note: str | None) -> None:
+@by_name
+def history(wallet_id: int, limit: int, agent_key: int | None, note: str | None, names: dict[str, Any]) -> None:
     """List a wallet's ledger entries, newest first."""
+    asked: dict[str, Any] = {"limit": limit, "key_id": agent_key, "note": note}
     with open_wallets() as wallets:
-        show(wallets.history(wallet_id, limit=limit, key_id=agent_key, note=note))
+        if names:
+            show(wallets.transactions.find(**names, wallet_id=wallet_id, **asked))
+        else:
+            show(wallets.history(wallet_id, **asked))
 
 
 @commands.command()

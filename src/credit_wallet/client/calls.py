@@ -16,6 +16,7 @@ from credit_wallet.client.responses import Response, read_as, read_outcome, read
 from credit_wallet.domain.actors import OPERATOR
 from credit_wallet.domain.commands import MAX_IDEMPOTENCY_KEY_LENGTH, Charge
 from credit_wallet.domain.money import MICROS, decimal_text
+from credit_wallet.domain.names import Names
 from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.domain.usage import Usage
 from credit_wallet.errors import InvalidRequest, WalletError
@@ -23,6 +24,8 @@ from credit_wallet.idempotency_keys import new_idempotency_key
 from credit_wallet.notices.targets import WantedTarget
 from credit_wallet.payments.replies import TopupReply
 from credit_wallet.rules.budget_requests import Limit, checked_yen
+from credit_wallet.rules.metadata import checked_metadata, checked_reference
+from credit_wallet.rules.names import checked_request_id
 from credit_wallet.rules.usage import Amount, asked_for, checked_amount, checked_change
 from credit_wallet.rules.validation import is_idempotency_key
 from credit_wallet.wire.bodies import MAX_BATCH_CHARGES, BatchBody, BatchItem, Body, TargetBody
@@ -49,6 +52,7 @@ class Call(Struct, Generic[T], frozen=True):
     repeatable: bool = True
     spends: bool = False
     payer_token: str | None = None
+    request_id: str | None = None
 
     def content(self) -> bytes | None:
         """The bytes of the body, if it has one."""
@@ -66,11 +70,25 @@ def create(path: str, read: Callable[[Response], T], body: Body, *, repeatable: 
 
 
 def move(
-    path: str, body: Body, idempotency_key: str | None, *, spends: bool = False, payer_token: str | None = None
+    path: str,
+    body: Body,
+    idempotency_key: str | None,
+    request_id: str | None = None,
+    *,
+    spends: bool = False,
+    payer_token: str | None = None,
 ) -> Call[Outcome]:
     """Move money."""
-    key = checked_or_new(idempotency_key)
-    return Call("POST", path, read_outcome, body, idempotency_key=key, spends=spends, payer_token=payer_token)
+    return Call(
+        "POST",
+        path,
+        read_outcome,
+        body,
+        idempotency_key=checked_or_new(idempotency_key),
+        spends=spends,
+        payer_token=payer_token,
+        request_id=checked_request_id(request_id),
+    )
 
 
 def show_wallet() -> Call[WalletReply]:
@@ -105,6 +123,12 @@ def sold(
         "agent_facts": dict(agent_facts) if agent_facts else None,
     }
     return {name: value for name, value in given.items() if value is not None}
+
+
+def named(reference: str | None, metadata: Mapping[str, str] | None) -> dict[str, Any]:
+    """What a body says of what a movement is called. Raises ``InvalidRequest``."""
+    pairs = dict(checked_metadata(metadata))
+    return {"reference": checked_reference(reference), "metadata": pairs or None}
 
 
 def sent_exactly(amount: Amount) -> int | str:
@@ -151,7 +175,15 @@ def _batch_item(item: tuple[int, Amount, str] | Charge) -> BatchItem:
     else:
         asked |= {"item": usage.item, "quantity": _in_json(usage.quantity_micros)}
     given = {name: value for name, value in asked.items() if value != {}}
-    return BatchItem(wallet_id=item.wallet_id, idempotency_key=item.idempotency_key, note=item.note, **given)
+    names = item.names or Names()
+    return BatchItem(
+        wallet_id=item.wallet_id,
+        idempotency_key=item.idempotency_key,
+        note=item.note,
+        request_id=checked_request_id(names.request_id),
+        **named(names.reference, dict(names.metadata)),
+        **given,
+    )
 
 
 def target_bodies(targets: Iterable[WantedTarget]) -> list[TargetBody]:

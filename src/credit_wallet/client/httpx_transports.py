@@ -125,6 +125,8 @@ def _request(call: Call[Any], token: str) -> dict[str, Any]:
         headers["Content-Type"] = "application/json"
     if call.idempotency_key is not None:
         headers["Idempotency-Key"] = call.idempotency_key
+    if call.request_id is not None:
+        headers["X-Request-ID"] = call.request_id
     if call.payer_token is not None:
         headers["X-Payer-Token"] = _encoded(call.payer_token)
     return {

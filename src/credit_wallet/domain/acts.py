@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from credit_wallet.domain.actors import OPERATOR, PAYER, Actor
+from credit_wallet.domain.actors import OPERATOR, PAYER, PRODUCT, Actor
 
 MAX_NAME_LENGTH = 100
 """Characters of an author's name or address."""
@@ -31,6 +31,9 @@ LIBRARY: Final = Author(OPERATOR, "library")
 """Whoever has opened the ledger."""
 
 OWNER: Final = Author(PAYER, "owner")
+
+WORKER: Final = Author(PRODUCT, "worker")
+"""The background jobs."""
 
 
 class Act(Struct, frozen=True):
@@ -66,6 +69,38 @@ class ActView(Struct, frozen=True):
     after: dict[str, Any] | None
     reason: str | None
     note: str | None
+
+
+class ActFilter(Struct, frozen=True):
+    """Which acts are meant: all that are not filtered out.
+
+    Instants are as the ledger writes them; ``until`` is excluded. ``kind`` is one
+    (``budget.configured``) or its noun (``budget``).
+    """
+
+    wallet_id: int | None = None
+    kind: str | None = None
+    by: str | None = None
+    subject: str | None = None
+    since: str | None = None
+    until: str | None = None
+
+
+class ActPage(Struct, frozen=True):
+    """A page of the log of acts, newest first. ``next_cursor`` is sent for the next page; null on the last one."""
+
+    acts: list[ActView]
+    next_cursor: int | None
+
+
+def as_owner_sees(act: ActView) -> ActView:
+    """An act as the wallet's owner sees it: of others than the owner and its agents only in which capacity they acted.
+
+    Who of the operators it was, from where and in which words, is the operators' own.
+    """
+    if act.actor == PAYER:
+        return act
+    return structs.replace(act, by=act.actor, address=None, request_id=None, note=None)
 
 
 def difference(before: dict[str, Any], after: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -46,10 +46,15 @@ class NewKey(Struct, frozen=True):
     group: str | None = None
     reference: str | None = None
     metadata: Metadata = ()
+    scopes: str | None = None
+    """As they are stored; None for those that a key has by default."""
 
     def described(self) -> dict[str, Any]:
         """As the log of acts keeps it."""
-        return {**structs.asdict(self), "metadata": dict(self.metadata)}
+        said = {**structs.asdict(self), "metadata": dict(self.metadata)}
+        if self.scopes is None:
+            del said["scopes"]
+        return said
 
 
 class KeySettings(Struct, frozen=True):

@@ -17,6 +17,7 @@ from credit_wallet.domain.acts import LIBRARY, Author
 from credit_wallet.domain.consents import ConsentLanguage
 from credit_wallet.domain.corrections import CorrectionReason
 from credit_wallet.domain.metadata import Metadata
+from credit_wallet.domain.names import Names
 from credit_wallet.domain.outcomes import LotKind
 from credit_wallet.domain.topups import Flow, PaymentFact
 from credit_wallet.domain.transfers import TransferPart, transfer_id_of
@@ -39,14 +40,25 @@ class Keyed(Command, frozen=True, array_like=True, tag=True, gc=False):
 
 
 class Movement(Keyed, frozen=True, array_like=True, tag=True, gc=False, kw_only=True):
-    """A command that moves money. Its key is unique among those that the same kind of ``actor`` uses for the wallet."""
+    """A command that moves money. Its key is unique among those that the same kind of ``actor`` uses for the wallet.
+
+    ``names`` are those of the entry that a charge, a capture, a refund or a top-up by hand makes. Reference and
+    metadata are part of the request, but not the request id: a retry may carry another, and the first one's stays.
+    """
 
     actor: Actor = OPERATOR
+    names: Names | None = None
 
     @property
     def stored_key(self) -> str:
         """The idempotency key with the actor's prefix, as the ledger stores it."""
         return self.idempotency_key if self.actor == OPERATOR else room(self.actor) + self.idempotency_key
+
+
+class ByHand(Movement, frozen=True, array_like=True, tag=True, gc=False, kw_only=True):
+    """A movement that somebody asks for as such: unless the product or a seller does, ``author`` leaves an act."""
+
+    author: Author = LIBRARY
 
 
 class Charge(Movement, frozen=True, array_like=True, tag="charge", gc=False):
@@ -91,7 +103,7 @@ class Release(Movement, frozen=True, array_like=True, tag="release", gc=False):
     key_id: int | None = None
 
 
-class Refund(Movement, frozen=True, array_like=True, tag="refund", gc=False):
+class Refund(ByHand, frozen=True, array_like=True, tag="refund", gc=False):
     """Refund ``amount_micros`` of a charge to the lots it came from; None refunds all that is left of it."""
 
     txn_id: int
@@ -99,7 +111,7 @@ class Refund(Movement, frozen=True, array_like=True, tag="refund", gc=False):
     note: str | None = None
 
 
-class Topup(Movement, frozen=True, array_like=True, tag="topup", gc=False):
+class Topup(ByHand, frozen=True, array_like=True, tag="topup", gc=False):
     """Add ``amount_micros`` as a separate lot, paid or promotional, that expires at ``expires_at`` or never."""
 
     amount_micros: int
@@ -118,7 +130,7 @@ class CreditGrant(Movement, frozen=True, array_like=True, tag="credit_grant", gc
     occurrence: int
 
 
-class Reverse(Movement, frozen=True, array_like=True, tag="reverse", gc=False):
+class Reverse(ByHand, frozen=True, array_like=True, tag="reverse", gc=False):
     """Take back ``amount_micros`` of a top-up whose payment was clawed back; what cannot be taken becomes debt."""
 
     txn_id: int
@@ -126,7 +138,7 @@ class Reverse(Movement, frozen=True, array_like=True, tag="reverse", gc=False):
     note: str | None = None
 
 
-class Adjust(Movement, frozen=True, array_like=True, tag="adjust", gc=False):
+class Adjust(ByHand, frozen=True, array_like=True, tag="adjust", gc=False):
     """Correct a balance by ``amount_micros``: above 0 it adds a lot, below 0 it takes from lots; neither is spending.
 
     ``reason`` is one of ``CORRECTION_REASONS``, ``note`` says what happened. Credit comes in as ``kind``, by default
@@ -142,11 +154,9 @@ class Adjust(Movement, frozen=True, array_like=True, tag="adjust", gc=False):
     expires_at: str | None = None
     txn_id: int | None = None
     allow_debt: bool = False
-    author: Author = LIBRARY
-    """Not part of the request: a retry may come from another one."""
 
 
-class RequestTopup(Movement, frozen=True, array_like=True, tag="request_topup", gc=False):
+class RequestTopup(ByHand, frozen=True, array_like=True, tag="request_topup", gc=False):
     """Record that the owner wants to pay in ``amount_yen``; credit comes when the provider confirms the payment."""
 
     amount_yen: int
@@ -176,7 +186,7 @@ class PayBackLimit(Struct, frozen=True, array_like=True, gc=False):
     limit_yen: int
 
 
-class PayBack(Movement, frozen=True, array_like=True, tag="pay_back", gc=False):
+class PayBack(ByHand, frozen=True, array_like=True, tag="pay_back", gc=False):
     """Take ``amount_yen`` of a top-up that is still unused out of the wallet, to be paid back to where it came from.
 
     ``limit`` bounds paying back from all wallets; None is for pay-backs that the law allows without a figure. It is not
@@ -198,9 +208,11 @@ class SettleTopup(Command, frozen=True, array_like=True, tag="settle_topup", gc=
     topup_id: str
     fact: PaymentFact
     amount_yen: int = 0
+    author: Author | None = None
+    """Who gave the top-up up, if somebody did."""
 
 
-class TransferOut(Movement, frozen=True, array_like=True, tag="transfer_out", gc=False):
+class TransferOut(ByHand, frozen=True, array_like=True, tag="transfer_out", gc=False):
     """Take ``amount_micros`` out of the wallet, on its way to ``to_wallet_id``, a wallet of the same owner.
 
     It takes from the lots in the order of spending, but does not count as spending. ``TransferIn`` brings it in there.
@@ -274,7 +286,7 @@ class Buy(PurchaseCommand, frozen=True, array_like=True, tag="buy", gc=False):
 
     The attempt has ``lease_seconds`` (1 to ``MAX_LEASE_SECONDS``) to serve, undo or renew; after that another one may
     take the purchase over. Retries of a served purchase are free ``free_retries`` times. ``key_id`` is the agent key
-    that pays, None for the owner.
+    that pays, None for the owner. ``names`` are those of all its entries, and no part of the request.
     """
 
     amount_micros: int
@@ -284,6 +296,7 @@ class Buy(PurchaseCommand, frozen=True, array_like=True, tag="buy", gc=False):
     note: str | None = None
     key_id: int | None = None
     usage: Usage | None = None
+    names: Names | None = None
 
 
 class Serve(PurchaseCommand, frozen=True, array_like=True, tag="serve", gc=False):

@@ -88,6 +88,11 @@ def day_number(day: str) -> str:
     return f"{(date.fromisoformat(day) - date(1970, 1, 1)).days:05}"
 
 
+def day_of_number(number: str) -> str:
+    """The day (YYYY-MM-DD) that has this number."""
+    return (date(1970, 1, 1) + timedelta(days=int(number))).isoformat()
+
+
 def local_time(instant: str, time_zone: str) -> str:
     """An instant of the ledger by the clocks of ``time_zone``, with its offset: ``2026-05-15T21:00:00.000+09:00``.
 

@@ -1,4 +1,4 @@
-"""A host's own words on what the wallet keeps for it: a reference, its id of it, and metadata, pairs of texts."""
+"""A host's own words on what is kept here: a reference, its id of the thing, and metadata, pairs of texts."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ MAX_METADATA_KEY_LENGTH = 40
 
 MAX_METADATA_VALUE_LENGTH = 500
 
-MAX_METADATA_LENGTH = 4_000
+MAX_METADATA_LENGTH = 2_000
 """Characters of all keys and values together, so that nobody makes the entries of a ledger large."""

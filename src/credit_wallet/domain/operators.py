@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 from msgspec import Struct
 
 from credit_wallet.domain.permissions import Role
+from credit_wallet.domain.views import Access, SellerAccess
 
 ROOT = 0
 """The ``operator_id`` of the environment's keys: they may do everything and make the first operator."""
@@ -17,3 +20,46 @@ class OperatorAccess(Struct, frozen=True):
     name: str
     role: Role
     ends_at: str | None = None
+
+
+Opened: TypeAlias = Access | SellerAccess | OperatorAccess
+"""What a token opens."""
+
+
+class CreatedOperator(Struct, frozen=True):
+    """A new operator with a first key, whose token is shown this once; only its hash is stored."""
+
+    operator_id: int
+    name: str
+    role: Role
+    operator_key_id: int
+    token: str
+
+
+class CreatedOperatorKey(Struct, frozen=True):
+    """A new key of an operator, whose token is shown this once; only its hash is stored."""
+
+    operator_id: int
+    operator_key_id: int
+    token: str
+
+
+class OperatorView(Struct, frozen=True):
+    """An operator. Once revoked, no key of it works, and its name is not given again."""
+
+    operator_id: int
+    name: str
+    role: Role
+    created_at: str
+    revoked_at: str | None
+
+
+class OperatorKeyView(Struct, frozen=True):
+    """A key of an operator, told apart by its first characters."""
+
+    operator_key_id: int
+    operator_id: int
+    prefix: str
+    created_at: str
+    ends_at: str | None
+    revoked_at: str | None

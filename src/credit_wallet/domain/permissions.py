@@ -150,6 +150,21 @@ def kinds_of_key(scopes: Collection[Scope]) -> tuple[Kind, ...]:
     return tuple(kind for kind in KINDS if kind.startswith("key:") and kind.removeprefix("key:") in scopes)
 
 
+def scopes_of(stored: str | None) -> frozenset[Scope]:
+    """Scopes as an agent key's row has them, with commas; None are the ordinary ones."""
+    return ORDINARY_SCOPES if stored is None else frozenset(each for each in SCOPES if each in stored.split(","))
+
+
+def ordered(scopes: Collection[Scope]) -> tuple[Scope, ...]:
+    """``scopes`` in their order."""
+    return tuple(each for each in SCOPES if each in scopes)
+
+
+def stored_scopes(scopes: Collection[Scope]) -> str | None:
+    """``scopes`` as an agent key's row has them."""
+    return None if {*scopes} == ORDINARY_SCOPES else ",".join(ordered(scopes))
+
+
 def kind_of_operator(role: Role) -> Kind:
     """The kind that an operator with ``role`` is of."""
     return next(kind for kind in KINDS if kind == f"operator:{role}")

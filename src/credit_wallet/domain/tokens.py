@@ -1,4 +1,4 @@
-"""Bearer tokens: ``cw_live_<43 base62><6 checksum>`` of wallets, ``cw_seller_…`` of sellers.
+"""Bearer tokens: ``cw_live_<43 base62><6 checksum>`` of wallets, ``cw_seller_…`` of sellers, ``cw_operator_…``.
 
 The 43 digits carry 256 random bits; the checksum (CRC-32 of what stands before it, in base62) lets a typing error or a
 scanner's false alarm be recognised without a database. Only a token's SHA-256 is stored, with its first characters for
@@ -19,12 +19,15 @@ OPERATOR_PREFIX = "cw_operator_"
 SHOWN_LENGTH = 12
 """Characters of a token that are stored and shown: ``cw_live_`` and four of its 43 random digits."""
 
+_PREFIXES = (PREFIX, SELLER_PREFIX, OPERATOR_PREFIX)
+
 MAX_TOKEN_LENGTH = 512
 """Maximum length of a token that is looked up."""
 
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _BODY_LENGTH = 43
 _CHECKSUM_LENGTH = 6
+_SHOWN_DIGITS = 4
 
 
 class NewToken(NamedTuple):
@@ -50,8 +53,8 @@ def new_seller_token() -> str:
 
 
 def new_operator_key() -> str:
-    """A fresh operator key; kept by the operator, never in the database."""
-    return OPERATOR_PREFIX + _base62(secrets.randbits(256), _BODY_LENGTH)
+    """A fresh operator key; likewise, unless the environment keeps it."""
+    return _new(OPERATOR_PREFIX)
 
 
 def is_token(text: str, prefix: str = PREFIX) -> bool:
@@ -68,7 +71,12 @@ def is_token(text: str, prefix: str = PREFIX) -> bool:
 
 def is_mistyped(text: str) -> bool:
     """Whether ``text`` looks like a token of ours but is malformed."""
-    return any(text.startswith(prefix) and not is_token(text, prefix) for prefix in (PREFIX, SELLER_PREFIX))
+    return any(text.startswith(prefix) and not is_token(text, prefix) for prefix in _PREFIXES)
+
+
+def shown_prefix(token: str) -> str:
+    """The beginning of a token of ours, by which people tell it from others; it opens nothing."""
+    return token[: token.rindex("_") + 1 + _SHOWN_DIGITS]
 
 
 def token_hash(token: str) -> str:

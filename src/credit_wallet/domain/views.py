@@ -15,6 +15,7 @@ from msgspec import Struct
 from credit_wallet.domain.documents import ExactOfYen
 from credit_wallet.domain.money import Exact, WholeYen, WholeYenUp, decimal_of, whole_yen
 from credit_wallet.domain.outcomes import BudgetMode, EntryType, HoldStatus, LotKind
+from credit_wallet.domain.permissions import ORDINARY_SCOPES, Scope, ordered
 from credit_wallet.domain.topups import Clawback
 
 
@@ -71,6 +72,13 @@ class Transaction(Struct, frozen=True):
     """Why credit came in or went out (``causes.Cause``); None of other entries, and of those that name none."""
     reason: str | None = None
     """The code of an adjustment's reason (``corrections.CorrectionReason``); its note says what happened."""
+    request_id: str | None = None
+    """The id that the caller gave its request."""
+    reference: str | None = None
+    """The host's id of what the entry is about."""
+    metadata: dict[str, str] = {}
+    idempotency_key: str | None = None
+    """Of the request, on entries with a request id, a reference or metadata."""
 
     amount = Exact()
     quantity = Exact()
@@ -149,6 +157,8 @@ class KeyView(Struct, frozen=True):
     revoked_at: str | None
     group: str | None = None
     """The group that budgets count it in, and those above."""
+    scopes: tuple[Scope, ...] = ordered(ORDINARY_SCOPES)
+    """What it may do: ``spend``, ``read``, ``manage``."""
     reference: str | None = None
     """The host's or the owner's id of it, unique in the wallet."""
     metadata: dict[str, str] = {}
@@ -298,6 +308,13 @@ class Access(Struct, frozen=True):
     wallet_id: int
     key_id: int | None
     ends_at: str | None = None
+    scopes: frozenset[Scope] = frozenset()
+    """Of an agent key: what it may do. An owner needs none."""
+
+    @property
+    def viewer_key_id(self) -> int | None:
+        """The key that sees nothing but its own part; None for the owner and for keys that manage."""
+        return None if "manage" in self.scopes else self.key_id
 
 
 class SellerAccess(Struct, frozen=True):

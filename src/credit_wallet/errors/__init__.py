@@ -19,6 +19,8 @@ from credit_wallet.errors.identities import (
     Forbidden,
     KeyEnded,
     KeyNotFound,
+    OperatorNameInUse,
+    OperatorNotFound,
     ReferenceInUse,
     SecretInUse,
     SecretNotFound,
@@ -50,6 +52,7 @@ from credit_wallet.errors.movements import (
     TransferReturned,
 )
 from credit_wallet.errors.operations import (
+    BackupRefused,
     CopyRefused,
     DatabaseCorrupt,
     DatabaseError,
@@ -99,6 +102,7 @@ from credit_wallet.errors.spending import (
 )
 
 __all__ = [
+    "BackupRefused",
     "BudgetExhausted",
     "BudgetNotFound",
     "CallLimitReached",
@@ -133,6 +137,8 @@ __all__ = [
     "MigrationError",
     "MissingExtra",
     "NoLedger",
+    "OperatorNameInUse",
+    "OperatorNotFound",
     "PayBackNotAllowed",
     "PaymentInvalid",
     "PaymentProviderError",

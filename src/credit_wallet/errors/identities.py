@@ -30,7 +30,7 @@ class KeyNotFound(WalletError):
 
 
 class KeyEnded(WalletError):
-    """The agent key or seller is revoked or has ended, for good; create another one."""
+    """The agent key, seller or operator is revoked or has ended, for good; create another one."""
 
     code = "key_ended"
 
@@ -57,6 +57,18 @@ class ReferenceInUse(WalletError):
     """Another wallet, or another agent key of the wallet, has this reference."""
 
     code = "reference_in_use"
+
+
+class OperatorNotFound(WalletError):
+    """There is no such operator, or it has no such key."""
+
+    code = "operator_not_found"
+
+
+class OperatorNameInUse(WalletError):
+    """An operator has this name, or had it before it was revoked."""
+
+    code = "operator_name_in_use"
 
 
 class SecretNotFound(WalletError):

@@ -112,6 +112,12 @@ class CopyRefused(WalletError):
     code = "copy_refused"
 
 
+class BackupRefused(WalletError):
+    """A backup cannot be made or put in place: a file is in the way, or the ledger in it does not verify."""
+
+    code = "backup_refused"
+
+
 class VerifyInterrupted(WalletError):
     """A process of a proof ended or hung before its part was proved. Nothing is known about the ledger."""
 

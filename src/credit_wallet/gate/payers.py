@@ -17,12 +17,13 @@ from credit_wallet.domain.prices import PriceView
 from credit_wallet.domain.tokens import looked_up
 from credit_wallet.domain.views import Access
 from credit_wallet.errors import ServiceUnreachable, Unauthorized
+from credit_wallet.gate.credentials import Credentials
 from credit_wallet.gate.facts import CallFacts
 from credit_wallet.gate.measured import Part
 from credit_wallet.gate.prices import AboveHold, Price
 from credit_wallet.ledger.reading_lanes import OPERATORS
 from credit_wallet.ledger.wallet import CreditWallet
-from credit_wallet.wire.auth import Authenticator, token_digest, token_of
+from credit_wallet.wire.auth import Authenticator, token_digest
 from credit_wallet.wire.failure_limit import FailureLimit
 
 if TYPE_CHECKING:
@@ -34,23 +35,6 @@ Failed: TypeAlias = Callable[[Exception], None]
 
 PAYER_TOKEN = "X-Payer-Token"  # noqa: S105
 """The field that the service names if the payer's token is bad, not the gate's."""
-
-
-class Credentials(Struct, frozen=True):
-    """What a caller sent to say who pays. ``address`` is the caller's, for counting bad tokens."""
-
-    authorization: str | None
-    api_key: str | None
-    address: str = ""
-
-    @property
-    def given(self) -> bool:
-        """Whether the caller sent any."""
-        return self.authorization is not None or self.api_key is not None
-
-    def token(self) -> str:
-        """The token. Raises ``Unauthorized`` when there is none."""
-        return token_of(self.authorization, self.api_key)
 
 
 class Order(Struct, frozen=True):
@@ -144,7 +128,7 @@ class EmbeddedPayers:
         caller = await self._authenticator.caller(credentials.authorization, credentials.api_key, credentials.address)
         if caller.access is None:
             raise Unauthorized("operators and sellers have no wallet to pay from; send a wallet's token")
-        return _EmbeddedPayer(self._wallets, caller.access)
+        return _EmbeddedPayer(self._wallets, caller.access, credentials.request_id)
 
     async def check(self) -> None:
         """Whoever has opened the ledger may sell."""
@@ -163,10 +147,10 @@ class EmbeddedPayers:
 
 
 class _EmbeddedPayer:
-    __slots__ = ("_access", "_wallets")
+    __slots__ = ("_access", "_request_id", "_wallets")
 
-    def __init__(self, wallets: CreditWallet, access: Access) -> None:
-        self._wallets, self._access = wallets, access
+    def __init__(self, wallets: CreditWallet, access: Access, request_id: str | None) -> None:
+        self._wallets, self._access, self._request_id = wallets, access, request_id
 
     async def buy(self, order: Order, lease_seconds: int) -> Bought:
         purchase_key, price = self._name_of(order), order.price
@@ -185,6 +169,7 @@ class _EmbeddedPayer:
             free_retries=order.free_retries,
             note=order.note,
             key_id=self._access.key_id,
+            request_id=self._request_id,
         )
         return Bought(outcome, purchase_key, order.attempt, order.once)
 
@@ -290,15 +275,15 @@ class RemotePayers:
             self._limit.failed(credentials.address, b"", "malformed")
             raise
         self._limit.admit(credentials.address, token_digest(token))
-        return _RemotePayer(token, self._seller, self._limit, credentials.address)
+        return _RemotePayer(token, self._seller, self._limit, credentials)
 
 
 class _RemotePayer:
-    __slots__ = ("_address", "_limit", "_seller", "_token", "_wallet_id")
+    __slots__ = ("_address", "_limit", "_request_id", "_seller", "_token")
 
-    def __init__(self, token: str, seller: AsyncWalletClient, limit: FailureLimit, address: str) -> None:
+    def __init__(self, token: str, seller: AsyncWalletClient, limit: FailureLimit, credentials: Credentials) -> None:
         self._token, self._seller = token, seller
-        self._limit, self._address = limit, address
+        self._limit, self._address, self._request_id = limit, credentials.address, credentials.request_id
 
     async def buy(self, order: Order, lease_seconds: int) -> Bought:
         price, item = order.price, order.price.item
@@ -316,6 +301,7 @@ class _RemotePayer:
                 lease_seconds=lease_seconds,
                 free_retries=order.free_retries,
                 note=order.note,
+                request_id=self._request_id,
             )
         except Unauthorized as error:
             if error.details.get("field") != PAYER_TOKEN and "key_id" not in error.details:

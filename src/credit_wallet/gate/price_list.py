@@ -7,7 +7,8 @@ from collections.abc import Collection, Mapping
 from credit_wallet.domain.money import micros_of
 from credit_wallet.domain.prices import EVERYBODY, Price, PriceView, Tier
 from credit_wallet.errors import ItemNotPriced, PriceMissing
-from credit_wallet.gate.payers import Credentials, Payers
+from credit_wallet.gate.credentials import Credentials
+from credit_wallet.gate.payers import Payers
 from credit_wallet.gate.prices import Item, price_missing
 from credit_wallet.telemetry import Logger
 

@@ -10,9 +10,10 @@ from urllib.parse import SplitResult, parse_qs, parse_qsl
 
 from credit_wallet.domain.text import one_line
 from credit_wallet.errors import InvalidRequest
+from credit_wallet.gate.credentials import Credentials
 from credit_wallet.gate.facts import NO_FACTS, CallFacts, FactsOf, agent_facts, seller_facts
-from credit_wallet.gate.payers import Credentials
 from credit_wallet.wire.asgi import Scope, address_of, text_of
+from credit_wallet.wire.headers import only_request_id, sent_request_id
 from credit_wallet.wire.problems import AmbiguousRequest
 
 MAX_NOTE = 200
@@ -83,8 +84,13 @@ class _Single(Mapping[str, str]):
 
 
 def credentials_of(scope: Scope, headers: Mapping[bytes, bytes]) -> Credentials:
-    """What the request says about who pays."""
-    return Credentials(text_of(headers.get(b"authorization")), text_of(headers.get(b"x-api-key")), address_of(scope))
+    """What the request says about who pays, and its id."""
+    return Credentials(
+        text_of(headers.get(b"authorization")),
+        text_of(headers.get(b"x-api-key")),
+        address_of(scope),
+        sent_request_id(only_request_id(scope["headers"])) if b"x-request-id" in headers else None,
+    )
 
 
 async def facts_of(scope: Scope, headers: Mapping[bytes, bytes], sources: Sequence[FactsOf | None]) -> CallFacts:

@@ -17,10 +17,11 @@ from credit_wallet.errors import SpendingRefused, WalletError
 from credit_wallet.gate.billing import Billing
 from credit_wallet.gate.context import EXCHANGE_KEY, bought, current
 from credit_wallet.gate.costs import reported_costs
+from credit_wallet.gate.credentials import Credentials
 from credit_wallet.gate.exchange import Exchange
 from credit_wallet.gate.facts import CallFacts, FactsOf, tool_fact
 from credit_wallet.gate.operations import PRICE_ATTRIBUTE
-from credit_wallet.gate.payers import Credentials, Payers
+from credit_wallet.gate.payers import Payers
 from credit_wallet.gate.prices import Price
 from credit_wallet.gate.purchases import Purchase
 from credit_wallet.gate.requests import checked_key, credentials_of, request_key

@@ -27,10 +27,12 @@ from credit_wallet.http.budget_routes import BUDGET_ROUTES
 from credit_wallet.http.consent_routes import CONSENT_ROUTES
 from credit_wallet.http.correction_routes import CORRECTION_ROUTES
 from credit_wallet.http.decoding import MAX_BODY_BYTES, BodyRequest
+from credit_wallet.http.entry_names import find_transactions
 from credit_wallet.http.fast import FastLane
 from credit_wallet.http.forwarded import Forwarded
 from credit_wallet.http.grant_routes import GRANT_ROUTES
 from credit_wallet.http.key_routes import KEY_ROUTES
+from credit_wallet.http.log_routes import LOG_ROUTES
 from credit_wallet.http.mcp_routes import MCP_ROUTES
 from credit_wallet.http.metrics import Metrics
 from credit_wallet.http.mirrored_routes import MIRRORED_ROUTES
@@ -38,6 +40,7 @@ from credit_wallet.http.movement_routes import MOVEMENT_ROUTES
 from credit_wallet.http.notice_routes import NOTICE_ROUTES
 from credit_wallet.http.numbers import require_plain_numbers
 from credit_wallet.http.operator_routes import OPERATOR_ROUTES
+from credit_wallet.http.operators_routes import OPERATORS_ROUTES
 from credit_wallet.http.pages import PAGE_POLICY, show_docs
 from credit_wallet.http.payment_routes import PAYMENT_ROUTES
 from credit_wallet.http.price_routes import PRICE_ROUTES
@@ -46,6 +49,7 @@ from credit_wallet.http.query import require_known_parameters
 from credit_wallet.http.routing import MONEY_SECURITY, NEEDS, DocumentResponse
 from credit_wallet.http.strict import StrictApplication
 from credit_wallet.http.system_routes import SYSTEM_ROUTES
+from credit_wallet.http.traffic import REFUSED, ROUTE, Watched
 from credit_wallet.http.transfer_routes import TRANSFER_ROUTES
 from credit_wallet.http.usage_routes import USAGE_ROUTES
 from credit_wallet.http.wallet_routes import WALLET_ROUTES
@@ -55,9 +59,16 @@ from credit_wallet.telemetry import Logger
 from credit_wallet.wire.ambiguity import distinct_query
 from credit_wallet.wire.asgi import AsgiApp, RawHeaders, Receive, Scope, Send, address_of
 from credit_wallet.wire.auth import Authenticator, Caller
-from credit_wallet.wire.headers import ACT_NOTE, STANDING_HEADERS, act_note, request_id_of
+from credit_wallet.wire.headers import (
+    ACT_NOTE,
+    STANDING_HEADERS,
+    act_note,
+    only_request_id,
+    request_id_of,
+    sent_request_id,
+)
 from credit_wallet.wire.presenters import caller_headers
-from credit_wallet.wire.problems import MethodNotAllowed, NotFound, body_refused, refusal
+from credit_wallet.wire.problems import MethodNotAllowed, NotFound, body_refused, code_of, refusal
 
 _SERVICE = "credit_wallet.service"
 
@@ -76,10 +87,13 @@ ROUTES = (
     *KEY_ROUTES,
     *NOTICE_ROUTES,
     *OPERATOR_ROUTES,
+    find_transactions,
     *CORRECTION_ROUTES,
     *MIRRORED_ROUTES,
     *GRANT_ROUTES,
+    *LOG_ROUTES,
     *ACCESS_ROUTES,
+    *OPERATORS_ROUTES,
     *MCP_ROUTES,
     *SYSTEM_ROUTES,
     show_docs,
@@ -99,7 +113,7 @@ def create_app(
     authenticator = Authenticator(wallets, settings.operator_keys, settings.metrics_key)
     application: AsgiApp = _Serving(Service(wallets, settings, metrics, authenticator, payments))
     if fast_lane:
-        application = FastLane(application, wallets, authenticator, settings.topup_url)
+        application = FastLane(application, wallets, authenticator, settings.topup_url, metrics.traffic)
     return application if settings.trusted_proxies is None else Forwarded(application, settings.trusted_proxies)
 
 
@@ -121,7 +135,9 @@ class _Serving:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope[_SERVICE] = self._service
-        await documented()(scope, receive, send)  # type: ignore[arg-type]
+        scope.setdefault("state", {})
+        watched = Watched(scope, send, self._service.metrics.traffic)
+        await documented()(scope, receive, watched.send)  # type: ignore[arg-type]
 
 
 def _service(scope: Any) -> Service:
@@ -134,12 +150,14 @@ def documented() -> Litestar:
 
     async def add_headers(message: Message, scope: LitestarScope) -> None:
         if message["type"] == "http.response.start":
+            scope["state"][ROUTE] = scope.get("path_template")
             message["headers"] = await _completed(message["headers"], scope, message["status"])
 
     def refuse(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
         error = _as_refusal(error)
         if not isinstance(error, WalletError):
-            _log.error("call_failed", path=request.url.path, exception="".join(format_exception(error)))
+            _log.error("call_failed", path=request.scope["path_template"], exception="".join(format_exception(error)))
+        request.scope["state"][REFUSED] = code_of(error)
         status, headers, content = refusal(error, _service(request.scope).settings.topup_url)
         fields = {name.decode(): value.decode() for name, value in headers if name != b"content-length"}
         return Response(content, status_code=status, headers=fields, media_type=fields["content-type"])
@@ -152,6 +170,7 @@ def documented() -> Litestar:
             "metrics": Provide(_metrics_of, sync_to_thread=False),
             "payments": Provide(_payments_of, sync_to_thread=False),
             "settings": Provide(_settings_of, sync_to_thread=False),
+            "caller_request_id": Provide(_request_id_of, sync_to_thread=False),
         },
         exception_handlers={Exception: refuse, HTTPException: refuse, WalletError: refuse},
         before_request=_admit,
@@ -214,13 +233,18 @@ def _caller_of(request: Request[Any, Any, Any]) -> Caller:
 
 def _wallets_of(request: Request[Any, Any, Any]) -> CreditWallet:
     """The ledger, in which the caller acts if the request may change something."""
-    wallets = _service(request.scope).wallets
+    wallets, author = _service(request.scope).wallets, _author_of(request)
+    return wallets if author is None else wallets.acting(author)
+
+
+def _author_of(request: Request[Any, Any, Any]) -> Author | None:
+    """Who acts, None where nobody does."""
     caller = request.state.get("caller")
     if caller is None or request.method == "GET":
-        return wallets
+        return None
     note = act_note(request.headers.get(ACT_NOTE))
     request_id = request.state.request_id[1].decode()
-    return wallets.acting(Author(caller.actor, caller.name, request.state.address or None, request_id, note))
+    return Author(caller.actor, caller.name, request.state.address or None, request_id, note)
 
 
 def _metrics_of(request: Request[Any, Any, Any]) -> Metrics:
@@ -228,11 +252,16 @@ def _metrics_of(request: Request[Any, Any, Any]) -> Metrics:
 
 
 def _payments_of(request: Request[Any, Any, Any]) -> Payments | None:
-    return _service(request.scope).payments
+    payments, author = _service(request.scope).payments, _author_of(request)
+    return payments if payments is None or author is None else payments.acting(author)
 
 
 def _settings_of(request: Request[Any, Any, Any]) -> ServiceSettings:
     return _service(request.scope).settings
+
+
+def _request_id_of(request: Request[Any, Any, Any]) -> str | None:
+    return sent_request_id(only_request_id(request.scope["headers"]))
 
 
 async def _completed(headers: Iterable[tuple[bytes, bytes]], scope: LitestarScope, status: int) -> RawHeaders:

@@ -15,3 +15,5 @@ GivenWallets = NamedDependency[CreditWallet]
 GivenMetrics = NamedDependency[Metrics]
 GivenPayments = NamedDependency[Payments | None]
 GivenSettings = NamedDependency[ServiceSettings]
+GivenRequestId = NamedDependency[str | None]
+"""The id that the caller gave its request; None when the service had to make one."""

@@ -8,6 +8,7 @@ from litestar import delete, get, patch, post
 from litestar.params import JSONBody
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 
+from credit_wallet.domain.permissions import ordered
 from credit_wallet.domain.views import CreatedKey, CreatedWallet, KeyView
 from credit_wallet.errors import KeyNotFound
 from credit_wallet.http.dependencies import GivenCaller, GivenWallets
@@ -17,7 +18,8 @@ from credit_wallet.ledger.reading_lanes import OWNERS
 from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.wire.auth import Caller, own_wallet
 from credit_wallet.wire.bodies import ConfigureKeyBody, CreateKeyBody, RotateBody
-from credit_wallet.wire.replies import Identity, Role
+from credit_wallet.wire.delegation import may_change_key, may_create_key, may_revoke_key
+from credit_wallet.wire.replies import Identity
 
 TAG = "Agent keys"
 MAX_PAGE = 1_000
@@ -47,12 +49,14 @@ def create_key(data: JSONBody[CreateKeyBody], caller: GivenCaller, wallets: Give
     A token for one agent, optionally with a monthly cap, a group for budgets, an expiry, and a reference and metadata
     by which it is found. The token is in this response and never again.
     """
+    may_create_key(wallets, caller, data.scopes, data.expires_at, data.group)
     return wallets.keys.create(
         own_wallet(caller),
         label=data.label,
         monthly_cap_yen=data.monthly_cap_yen,
         expires_at=data.expires_at,
         group=data.group,
+        scopes=data.scopes,
         reference=data.reference,
         metadata=data.metadata,
     )
@@ -82,8 +86,9 @@ def configure_key(
     Changes what is sent of it: label, monthly cap, group, reference, or metadata, of which all pairs are replaced. They
     count from the next charge on; what the key has spent stays.
     """
-    _own_key(wallets, caller, key_id)
-    return wallets.keys.configure(key_id, **data.asked())
+    key, asked = _own_key(wallets, caller, key_id), data.asked()
+    may_change_key(wallets, caller, key, asked.get("group", key.group))
+    return wallets.keys.configure(key_id, **asked)
 
 
 @delete("/credit/keys/{key_id:int}", status_code=HTTP_200_OK, **route(TAG, "key_not_found", needs="manage"))
@@ -93,7 +98,8 @@ def revoke_key(key_id: KeyId, caller: GivenCaller, wallets: GivenWallets) -> Key
 
     Revokes the key and all its tokens, permanently and at once.
     """
-    _own_key(wallets, caller, key_id)
+    key = _own_key(wallets, caller, key_id)
+    may_revoke_key(caller, key)
     wallets.keys.revoke(key_id)
     return wallets.keys.show(key_id)
 
@@ -110,7 +116,8 @@ def rotate_key(key_id: KeyId, data: JSONBody[RotateBody], caller: GivenCaller, w
     Creates another token for the same key, whose cap, spending and label stay as they are. Earlier tokens work for
     `overlap_seconds` more. The token is in this response and never again.
     """
-    _own_key(wallets, caller, key_id)
+    key = _own_key(wallets, caller, key_id)
+    may_change_key(wallets, caller, key, key.group)
     return wallets.keys.rotate(key_id, overlap_seconds=data.overlap_seconds)
 
 
@@ -126,13 +133,22 @@ async def whoami(caller: GivenCaller) -> Identity:
 
 def identity_of(caller: Caller) -> Identity:
     """Who a caller is, as the caller may know it."""
-    if caller.access is not None:
-        access = caller.access
-        role: Role = "owner" if access.key_id is None else "agent"
-        return Identity(role, access.wallet_id, access.key_id, ends_at=access.ends_at)
-    if caller.seller is not None:
-        return Identity("seller", seller_id=caller.seller.seller_id, ends_at=caller.seller.ends_at)
-    return Identity("operator")
+    access, seller, operator = caller.access, caller.seller, caller.operator
+    if access is not None:
+        if access.key_id is None:
+            return Identity("owner", access.wallet_id, ends_at=access.ends_at)
+        return Identity("agent", access.wallet_id, access.key_id, ends_at=access.ends_at, scopes=ordered(access.scopes))
+    if seller is not None:
+        return Identity("seller", seller_id=seller.seller_id, ends_at=seller.ends_at)
+    if operator is None:
+        raise TypeError(f"{caller!r} is nobody")
+    return Identity(
+        "operator",
+        ends_at=operator.ends_at,
+        operator_id=operator.operator_id or None,
+        operator_name=operator.name,
+        operator_role=operator.role,
+    )
 
 
 @post("/credit/token/rotate", status_code=HTTP_201_CREATED, **route(TAG, "too_many_tokens", needs="own"))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from platform import python_version
 from time import monotonic
 
 from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
@@ -14,9 +15,13 @@ from credit_wallet.domain.commands import Command, CreditGrant, SettleTopup, Top
 from credit_wallet.domain.money import MICROS
 from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.errors import WalletError
+from credit_wallet.http.figures import Families, WaitingWork, job_families
+from credit_wallet.http.traffic import Traffic
 from credit_wallet.ledger.rail import Outcomes
 from credit_wallet.ledger.reading_lanes import FIGURES
 from credit_wallet.ledger.wallet import CreditWallet
+from credit_wallet.version import __version__
+from credit_wallet.worker import Runs
 
 TOTALS_SECONDS = 10.0
 """How long the sums over all wallets are good for: they read every wallet's row."""
@@ -28,8 +33,10 @@ _SECONDS_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 
 class Metrics:
     """Observes the rail's batches, and the wallets when it is asked for the figures."""
 
-    def __init__(self) -> None:
+    def __init__(self, traffic: Traffic | None = None) -> None:
         self.registry = CollectorRegistry()
+        self.traffic = traffic or Traffic()
+        self.registry.register(Families(self.traffic.families))
         self._batch_size = Histogram(
             "credit_wallet_rail_batch_commands",
             "Commands that one durable batch carried.",
@@ -68,7 +75,20 @@ class Metrics:
             "By how much the machine's clock was set ahead, or back, and is not believed; else 0.",
         )
         self._totals_until = 0.0
+        self._waiting_work = WaitingWork()
         self._reading = asyncio.Lock()
+        self.registry.register(Families(self._waiting_work.families))
+
+    def watch(self, database: str, runs: Callable[[], Sequence[Runs]]) -> None:
+        """Say which release this is, on what ``database``, and how the background jobs of this process go."""
+        build = Gauge(
+            "credit_wallet_build_info",
+            "1; the labels say what runs.",
+            ("version", "python", "database"),
+            registry=self.registry,
+        )
+        build.labels(__version__, python_version(), database).set(1)
+        self.registry.register(Families(lambda: job_families(runs())))
 
     def batch(self, commands: Sequence[Command], outcomes: Outcomes, seconds: float) -> None:
         """Record a batch; called by the rail's thread."""
@@ -115,6 +135,7 @@ class Metrics:
         self._held.set(totals.held_micros / MICROS)
         self._debt.set(totals.debt_micros / MICROS)
         self._unsealed.set(wallets.seals.unsealed_seconds())
+        self._waiting_work.renew(wallets)
         self._totals_until = monotonic() + TOTALS_SECONDS
 
     def _text(self, wallets: CreditWallet, *, money: bool) -> bytes:

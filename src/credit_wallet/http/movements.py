@@ -6,6 +6,7 @@ The fast lane and the documented routes both call these, so that they cannot dif
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 from msgspec import to_builtins
 
@@ -14,13 +15,13 @@ from credit_wallet.domain.commands import MAX_IDEMPOTENCY_KEY_LENGTH, Charge
 from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.errors import Forbidden, InvalidAmount, InvalidRequest, WalletError
 from credit_wallet.ledger.wallet import CreditWallet
+from credit_wallet.rules.names import called
 from credit_wallet.rules.usage import asked_for
 from credit_wallet.rules.validation import is_idempotency_key
 from credit_wallet.wire.auth import Caller
 from credit_wallet.wire.bodies import (
     BatchBody,
     BatchItem,
-    BuyBody,
     CaptureBody,
     ChargeBody,
     ExtendBody,
@@ -28,62 +29,77 @@ from credit_wallet.wire.bodies import (
     OperatorTopupBody,
     RefundBody,
     ReleaseBody,
-    RenewBody,
-    ServeBody,
-    UndoBody,
 )
 from credit_wallet.wire.problems import IdempotencyKeyRequired, problem_of
+from credit_wallet.wire.purchase_bodies import BuyBody, RenewBody, ServeBody, UndoBody
 from credit_wallet.wire.replies import BatchReply, MovementReply
+
+
+class Sent(NamedTuple):
+    """What the headers of a call say of its request: the id only if the caller sent one."""
+
+    idempotency_key: str | None
+    request_id: str | None = None
+
 
 _ENDS_LIKE_AN_AGENTS = re.compile(r":[0-9]+\Z")
 
 
-async def charge(wallets: CreditWallet, caller: Caller, body: ChargeBody, key: str | None) -> Outcome:
+async def charge(wallets: CreditWallet, caller: Caller, body: ChargeBody, sent: Sent) -> Outcome:
     """Charge the caller's wallet, or for sellers and the operator the one that the body or the payer's token names."""
     wallet_id, key_id = _payer(caller, body.wallet_id)
     return await wallets.acharge(
         wallet_id,
         **body.asked(),
-        idempotency_key=required_key(key),
+        idempotency_key=required_key(sent.idempotency_key),
         note=body.note,
         key_id=key_id,
         actor=caller.actor,
+        request_id=sent.request_id,
+        reference=body.reference,
+        metadata=body.metadata,
     )
 
 
-async def hold(wallets: CreditWallet, caller: Caller, body: HoldBody, key: str | None) -> Outcome:
+async def hold(wallets: CreditWallet, caller: Caller, body: HoldBody, sent: Sent) -> Outcome:
     """Set yen aside in the caller's wallet, or for sellers and the operator in the one that is named."""
     wallet_id, key_id = _payer(caller, body.wallet_id)
     return await wallets.ahold(
         wallet_id,
         **body.asked(),
-        idempotency_key=required_key(key),
+        idempotency_key=required_key(sent.idempotency_key),
         ttl_seconds=body.ttl_seconds,
         note=body.note,
         key_id=key_id,
         actor=caller.actor,
+        request_id=sent.request_id,
+        reference=body.reference,
+        metadata=body.metadata,
     )
 
 
-async def capture(wallets: CreditWallet, caller: Caller, body: CaptureBody, key: str | None) -> Outcome:
+async def capture(wallets: CreditWallet, caller: Caller, body: CaptureBody, sent: Sent) -> Outcome:
     """Capture a hold that the caller may close."""
     return await wallets.acapture(
         body.hold_id,
         **body.asked(),
-        idempotency_key=required_key(key),
+        idempotency_key=required_key(sent.idempotency_key),
         final=body.final,
         above=body.above,
         wallet_id=_own_wallet(caller),
         key_id=caller.key_id,
         actor=caller.actor,
+        request_id=sent.request_id,
+        reference=body.reference,
+        metadata=body.metadata,
     )
 
 
-async def release(wallets: CreditWallet, caller: Caller, body: ReleaseBody, key: str | None) -> Outcome:
+async def release(wallets: CreditWallet, caller: Caller, body: ReleaseBody, sent: Sent) -> Outcome:
     """Release a hold that the caller may close."""
     return await wallets.arelease(
         body.hold_id,
-        idempotency_key=required_key(key),
+        idempotency_key=required_key(sent.idempotency_key),
         wallet_id=_own_wallet(caller),
         key_id=caller.key_id,
         actor=caller.actor,
@@ -97,17 +113,24 @@ async def extend(wallets: CreditWallet, caller: Caller, body: ExtendBody) -> Out
     )
 
 
-async def refund(wallets: CreditWallet, caller: Caller, body: RefundBody, key: str | None) -> Outcome:
+async def refund(wallets: CreditWallet, caller: Caller, body: RefundBody, sent: Sent) -> Outcome:
     """Refund a charge; for the operator, and for the seller that made it."""
     return await wallets.arefund(
-        body.txn_id, body.amount_yen, idempotency_key=required_key(key), note=body.note, actor=caller.actor
+        body.txn_id,
+        body.amount_yen,
+        idempotency_key=required_key(sent.idempotency_key),
+        note=body.note,
+        actor=caller.actor,
+        request_id=sent.request_id,
+        reference=body.reference,
+        metadata=body.metadata,
     )
 
 
-async def buy(wallets: CreditWallet, caller: Caller, body: BuyBody, key: str | None) -> tuple[Outcome, str]:
+async def buy(wallets: CreditWallet, caller: Caller, body: BuyBody, sent: Sent) -> tuple[Outcome, str]:
     """Sell a request to the payer that the seller names; the outcome, and the purchase's key from now on."""
     wallet_id, key_id = _payer(caller, body.wallet_id)
-    purchase_key = purchase_key_of(required_key(key), key_id)
+    purchase_key = purchase_key_of(required_key(sent.idempotency_key), key_id)
     outcome = await wallets.purchases.abuy(
         wallet_id,
         **body.asked(),
@@ -119,6 +142,9 @@ async def buy(wallets: CreditWallet, caller: Caller, body: BuyBody, key: str | N
         note=body.note,
         key_id=key_id,
         actor=caller.actor,
+        request_id=sent.request_id,
+        reference=body.reference,
+        metadata=body.metadata,
     )
     return outcome, purchase_key
 
@@ -154,22 +180,29 @@ async def undo(wallets: CreditWallet, caller: Caller, body: UndoBody) -> Outcome
     )
 
 
-async def operator_topup(wallets: CreditWallet, body: OperatorTopupBody, key: str | None) -> Outcome:
+async def operator_topup(wallets: CreditWallet, body: OperatorTopupBody, sent: Sent) -> Outcome:
     """Credit a wallet by hand; for the operator."""
     return await wallets.atopup(
         body.wallet_id,
         body.amount_yen,
-        idempotency_key=required_key(key),
+        idempotency_key=required_key(sent.idempotency_key),
         promo=body.promo,
         expires_at=body.expires_at,
         note=body.note,
+        request_id=sent.request_id,
+        reference=body.reference,
+        metadata=body.metadata,
     )
 
 
-async def charge_batch(wallets: CreditWallet, caller: Caller, body: BatchBody, topup_url: str) -> BatchReply:
-    """Charge many wallets in one durable batch; for the operator. Every item has its own idempotency key."""
+async def charge_batch(
+    wallets: CreditWallet, caller: Caller, body: BatchBody, topup_url: str, request_id: str | None
+) -> BatchReply:
+    """Charge many wallets in one durable batch; for the operator. Every item has its own idempotency key, and the id of
+    the whole request unless it says another.
+    """
     outcomes = await wallets.acharge_many(
-        [_charge_of_batch(number, item, caller.actor) for number, item in enumerate(body.charges)]
+        [_charge_of_batch(number, item, caller.actor, request_id) for number, item in enumerate(body.charges)]
     )
     return BatchReply(
         [
@@ -181,16 +214,17 @@ async def charge_batch(wallets: CreditWallet, caller: Caller, body: BatchBody, t
     )
 
 
-def _charge_of_batch(number: int, item: BatchItem, actor: Actor) -> Charge:
+def _charge_of_batch(number: int, item: BatchItem, actor: Actor, request_id: str | None) -> Charge:
     try:
         asked = item.asked().get
         amount_micros, usage = asked_for(
             asked("amount_yen"), asked("item"), asked("quantity"), asked("facts"), asked("agent_facts"), actor
         )
+        names = called(item.request_id or request_id, item.reference, item.metadata)
     except (InvalidAmount, InvalidRequest) as refusal:
         refusal.details["field"] = f"charges[{number}].{refusal.details['field']}"
         raise
-    return Charge(item.wallet_id, item.idempotency_key, amount_micros, item.note, usage=usage, actor=actor)
+    return Charge(item.wallet_id, item.idempotency_key, amount_micros, item.note, usage=usage, actor=actor, names=names)
 
 
 def _payer(caller: Caller, wallet_id: int | None) -> tuple[int, int | None]:

@@ -16,8 +16,9 @@ from credit_wallet.domain.views import ReferencedWallet, WalletView
 from credit_wallet.domain.wallet_search import WalletPage, WalletSort, WalletStatus
 from credit_wallet.errors import SealNotFound
 from credit_wallet.http import movements
-from credit_wallet.http.dependencies import GivenSettings, GivenWallets
+from credit_wallet.http.dependencies import GivenRequestId, GivenSettings, GivenWallets
 from credit_wallet.http.lanes import on_lane
+from credit_wallet.http.movements import Sent
 from credit_wallet.http.routing import (
     DocumentResponse,
     IdempotencyKey,
@@ -143,13 +144,16 @@ def set_wallet_metadata(wallet_id: WalletId, data: JSONBody[MetadataBody], walle
 
 @post("/operator/topup", status_code=HTTP_200_OK, **route(TAG, "invalid_amount", "wallet_not_found", needs="finance"))
 async def top_up_wallet(
-    data: JSONBody[OperatorTopupBody], wallets: GivenWallets, idempotency_key: IdempotencyKey
+    data: JSONBody[OperatorTopupBody],
+    wallets: GivenWallets,
+    idempotency_key: IdempotencyKey,
+    caller_request_id: GivenRequestId,
 ) -> Response[MovementReply]:
     """Top up a wallet by hand
 
     Credits a wallet without a payment through Stripe: for money that was received elsewhere, or as a promotion.
     """
-    return movement_reply(await movements.operator_topup(wallets, data, idempotency_key))
+    return movement_reply(await movements.operator_topup(wallets, data, Sent(idempotency_key, caller_request_id)))
 
 
 @get("/operator/notification-targets", **route(TAG, needs="view"))

@@ -8,7 +8,8 @@ from litestar.status_codes import HTTP_200_OK
 
 from credit_wallet.http import movements
 from credit_wallet.http.decoding import MAX_MOVEMENT_BYTES
-from credit_wallet.http.dependencies import GivenCaller, GivenWallets
+from credit_wallet.http.dependencies import GivenCaller, GivenRequestId, GivenWallets
+from credit_wallet.http.movements import Sent
 from credit_wallet.http.routing import (
     SPENDING_CODES,
     DocumentResponse,
@@ -17,8 +18,8 @@ from credit_wallet.http.routing import (
     route,
     text_headers,
 )
-from credit_wallet.wire.bodies import BuyBody, RenewBody, ServeBody, UndoBody
 from credit_wallet.wire.headers import outcome_headers
+from credit_wallet.wire.purchase_bodies import BuyBody, RenewBody, ServeBody, UndoBody
 from credit_wallet.wire.replies import MovementReply, PurchaseReply
 
 TAG = "Purchases"
@@ -31,14 +32,18 @@ TAG = "Purchases"
     **route(TAG, *SPENDING_CODES, "purchase_running", "retries_exhausted", payer=True, needs="sell"),
 )
 async def purchase(
-    data: JSONBody[BuyBody], caller: GivenCaller, wallets: GivenWallets, idempotency_key: IdempotencyKey
+    data: JSONBody[BuyBody],
+    caller: GivenCaller,
+    wallets: GivenWallets,
+    idempotency_key: IdempotencyKey,
+    caller_request_id: GivenRequestId,
 ) -> Response[PurchaseReply]:
     """Sell a request
 
     Charges the price of a buyer's request, or holds it, unless the same request was paid for before. `X-Payer-Token` is
     the token of the buyer's wallet; `Idempotency-Key` names the buyer's request.
     """
-    outcome, purchase_key = await movements.buy(wallets, caller, data, idempotency_key)
+    outcome, purchase_key = await movements.buy(wallets, caller, data, Sent(idempotency_key, caller_request_id))
     return DocumentResponse(
         PurchaseReply.of_purchase(outcome, purchase_key), headers=text_headers(outcome_headers(outcome))
     )

@@ -8,13 +8,14 @@ import os
 import socket
 import sys
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 
 import uvloop
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
+from credit_wallet.config import ACCESS_LOG, is_postgres
 from credit_wallet.delivery.factory import open_notifier
 from credit_wallet.errors import InvalidRequest
 from credit_wallet.http.app import create_app
@@ -23,6 +24,7 @@ from credit_wallet.http.hand_over import spawner
 from credit_wallet.http.mcp_routes import imported_ahead
 from credit_wallet.http.metrics import Metrics
 from credit_wallet.http.tracing import traced
+from credit_wallet.http.traffic import Traffic
 from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.payments.factory import open_payments
 from credit_wallet.payments.settings import PaymentSettings
@@ -64,18 +66,21 @@ def serve(
     _require_free(host, port)
     if danger := database_at(url).network_disk():
         _log.warning("network_disk", detail=danger)
-    metrics = Metrics()
-    with Stop() as stop, closing_in_time(stop, CreditWallet.open(url, lanes=lanes, observe=metrics.batch)) as wallets:
-        wallets.clock.log_problem()
-        taken = open_payments(wallets, payments)
-        with (
-            working(stop, workers(wallets, taken, open_notifier(wallets, settings.notify))),
-            traced(create_app(wallets, settings, metrics, payments=taken, fast_lane=fast_lane)) as app,
-        ):
-            ready(wallets)
-            _collect_rarely()
-            _run(stop, _server(app, host, port))
-        _log.info("stopped")
+    with Stop() as stop, closing(Traffic(ACCESS_LOG.read(), writes=True)) as traffic:
+        metrics = Metrics(traffic)
+        with closing_in_time(stop, CreditWallet.open(url, lanes=lanes, observe=metrics.batch)) as wallets:
+            wallets.clock.log_problem()
+            taken = open_payments(wallets, payments)
+            jobs = workers(wallets, taken, open_notifier(wallets, settings.notify))
+            metrics.watch("postgresql" if is_postgres(url) else "sqlite", lambda: jobs.runs)
+            with (
+                working(stop, jobs),
+                traced(create_app(wallets, settings, metrics, payments=taken, fast_lane=fast_lane)) as app,
+            ):
+                ready(wallets)
+                _collect_rarely()
+                _run(stop, _server(app, host, port))
+            _log.info("stopped")
 
 
 def _require_free(host: str, port: int) -> None:

@@ -8,6 +8,7 @@ from litestar import Litestar
 
 from credit_wallet.errors import WalletError
 from credit_wallet.http.addressed import addressed
+from credit_wallet.http.traffic import REFUSED
 from credit_wallet.wire.ambiguity import require_one_framing, require_only_spelling, require_single_headers
 from credit_wallet.wire.asgi import RawHeaders
 from credit_wallet.wire.headers import request_id_of
@@ -36,6 +37,7 @@ class StrictApplication(Litestar):
             scope = addressed(scope)
             require_one_meaning(scope)
         except WalletError as error:
+            scope["state"][REFUSED] = error.code
             status, headers, content = refusal(error, None)
             headers.append(request_id_of(scope["headers"]))
             await answer({"type": "http.response.start", "status": status, "headers": headers})

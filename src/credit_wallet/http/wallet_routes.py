@@ -15,6 +15,7 @@ from credit_wallet.domain.outcomes import Alert, EntryType
 from credit_wallet.domain.views import ExpiredLotView, HoldView, LotView, TransactionView
 from credit_wallet.errors import EntryNotFound, HoldNotFound
 from credit_wallet.http.dependencies import GivenCaller, GivenSettings, GivenWallets
+from credit_wallet.http.entry_names import ByIdempotencyKey, ByReference, ByRequestId
 from credit_wallet.http.lanes import on_lane
 from credit_wallet.http.routing import DocumentResponse, id_in_path, page_size, route, text_headers
 from credit_wallet.http.statements import stream_statement
@@ -24,8 +25,10 @@ from credit_wallet.reports.statement import Statement
 from credit_wallet.reports.statement_forms import Rows, form_of
 from credit_wallet.rules.forecast import Forecast
 from credit_wallet.rules.validation import MAX_ID
+from credit_wallet.stores.entry_names import Wanted
 from credit_wallet.wire.auth import own_access, own_wallet
 from credit_wallet.wire.bodies import SettingsBody, TargetBody
+from credit_wallet.wire.delegation import may_configure
 from credit_wallet.wire.headers import wallet_headers
 from credit_wallet.wire.presenters import CURSOR_PATTERN, MAX_PAGE, transactions_shown, wallet_shown
 from credit_wallet.wire.replies import TransactionPage, WalletReply
@@ -71,6 +74,7 @@ def update_wallet(
     """
     wallet_id = own_wallet(caller)
     given = structs.asdict(data)
+    may_configure(caller, [name for name, value in given.items() if value is not UNSET])
     if given.pop("notification_targets") is UNSET:
         wallets.configure(wallet_id, **given)
         return _with_its_balance(wallet_shown(wallets, own_access(caller), settings.topup_url))
@@ -125,13 +129,27 @@ async def list_transactions(
             examples=[Example(value="GET /search")],
         ),
     ] = None,
+    request_id: ByRequestId = None,
+    reference: ByReference = None,
+    idempotency_key: ByIdempotencyKey = None,
 ) -> TransactionPage:
     """List transactions
 
     The wallet's ledger entries, newest first. An agent sees what its key paid. A page ends after 100,000 entries that
-    were searched, possibly with fewer than `limit`; `next_cursor` continues from there.
+    were searched, possibly with fewer than `limit`; `next_cursor` continues from there. Entries are found by what they
+    were called without a search.
     """
-    return await transactions_shown(wallets, caller, limit=limit, cursor=cursor, type=type, key_id=key_id, note=note)
+    names = Wanted(request_id, reference, idempotency_key)
+    return await transactions_shown(
+        wallets,
+        caller,
+        limit=limit,
+        cursor=cursor,
+        type=type,
+        key_id=key_id,
+        note=note,
+        names=names,
+    )
 
 
 @get("/credit/transactions/{txn_id:int}", **route(TAG, "entry_not_found", needs="look_up"))

@@ -47,7 +47,7 @@ class Deliveries:
         """
         if delivery_id is not None:
             checked_id("delivery_id", delivery_id)
-        sent = self._ledger.maintain(resend, delivery_id, self._ledger.clock())
+        sent = self._ledger.maintain(resend, delivery_id, self._ledger.author, self._ledger.clock())
         if delivery_id is not None and not sent:
             raise DeliveryNotFound(
                 f"there is no delivery {delivery_id} that can be sent again", delivery_id=delivery_id

@@ -78,10 +78,7 @@ class Grants:
             lapse_days=lapse_days,
             note=note,
         )
-        grant_id = self._ledger.lanes.of(wallet_id).call(
-            lambda store: store.run_until_known(grant_rows.create_grant, new, now)
-        )
-        return self.show(grant_id)
+        return self.show(self._ledger.write(wallet_id, grant_rows.create_grant, new))
 
     def list(self, wallet_id: int | None = None, *, after: int = 0, limit: int = 100) -> builtins.list[GrantView]:
         """Grants of a wallet, or of all, with an id above ``after``, by id, up to ``limit`` (at most 1,000).
@@ -101,11 +98,7 @@ class Grants:
 
         An occurrence that is due and not credited yet is not credited any more. Raises ``GrantNotFound``.
         """
-        grant = self.show(grant_id)
-        now = self._ledger.clock()
-        self._ledger.lanes.of(grant.wallet_id).call(
-            lambda store: store.run_until_known(grant_rows.cancel_grant, grant_id, now)
-        )
+        self._ledger.write(self.show(grant_id).wallet_id, grant_rows.cancel_grant, grant_id)
         return self.show(grant_id)
 
     def occurrences(

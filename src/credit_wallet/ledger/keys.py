@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
 
 from msgspec import UNSET, UnsetType
@@ -12,6 +12,7 @@ from credit_wallet.domain.budget_settings import KeySettings, NewKey
 from credit_wallet.domain.commands import MAX_HOLD_SECONDS
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.money import MAX_AMOUNT_YEN
+from credit_wallet.domain.permissions import SCOPES, Scope, stored_scopes
 from credit_wallet.domain.tokens import NewToken, new_token
 from credit_wallet.domain.views import CreatedKey, KeyView
 from credit_wallet.errors import InvalidRequest
@@ -39,6 +40,7 @@ class Keys:
         monthly_cap_yen: int = 0,
         expires_at: str | None = None,
         group: str | None = None,
+        scopes: Collection[Scope] | None = None,
         reference: str | None = None,
         metadata: Mapping[str, str] | None = None,
     ) -> CreatedKey:
@@ -49,11 +51,14 @@ class Keys:
         ``acme/research``, up to four names a-z, 0-9, ``_`` and ``-``. ``reference`` is your id of it, unique in the
         wallet, and ``metadata`` are pairs of texts; the key is found by both.
 
-        Raises ``WalletNotFound``, ``ReferenceInUse``, ``InvalidRequest``, also for an end in the past, and
-        ``TooManyKeys`` when 1,000 of the wallet's keys work already.
+        ``scopes`` are what the key may do, for good: "spend", "read" (its own part of the wallet) and "manage" (see and
+        change what the owner does, without paying); by default spend and read. Raises ``WalletNotFound``,
+        ``ReferenceInUse``, ``InvalidRequest``, also for an end in the past, and ``TooManyKeys`` when 1,000 keys of the
+        wallet work already.
         """
         _check_settings(label, monthly_cap_yen, group)
-        key = NewKey(label, monthly_cap_yen, group, checked_reference(reference), checked_metadata(metadata))
+        allowed = None if scopes is None else stored_scopes(_checked_scopes(scopes))
+        key = NewKey(label, monthly_cap_yen, group, checked_reference(reference), checked_metadata(metadata), allowed)
         expiry = checked_future_end(
             self._ledger, "expires_at", expires_at, lambda: self._ledger.time_zone_of(wallet_id)
         )
@@ -152,6 +157,13 @@ def _check_settings(
         )
     if group is not UNSET and group is not None:
         checked_group("group", group)
+
+
+def _checked_scopes(scopes: Collection[Scope]) -> Collection[Scope]:
+    """Raises ``InvalidRequest``."""
+    if isinstance(scopes, str) or not scopes or not {*scopes} <= {*SCOPES}:
+        raise InvalidRequest(f"scopes must be one or more of {', '.join(SCOPES)}", field="scopes")
+    return scopes
 
 
 def checked_overlap(seconds: int) -> timedelta:

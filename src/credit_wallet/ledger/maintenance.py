@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import datetime, timedelta
 
+from credit_wallet.config import MAX_DAYS_KEPT, MIN_CLOSED_DAYS
 from credit_wallet.domain.actors import PRODUCT
 from credit_wallet.domain.commands import CreditGrant, Expire
 from credit_wallet.domain.cycle import format_instant
@@ -20,17 +21,12 @@ from credit_wallet.rules.events import ledger_sealed
 from credit_wallet.stores import grant_rows
 from credit_wallet.stores.jobs import budget_renewals, lot_notices, pruning, seals, spending_hours, usage
 from credit_wallet.stores.jobs.budget_pruning import prune_budgets
+from credit_wallet.stores.jobs.growth import Backlog, Days, Kept, backlog, growth
 from credit_wallet.stores.notification_rows import SQL
 from credit_wallet.stores.outbox import put_event
 from credit_wallet.telemetry import Logger
 
 _log = Logger("credit_wallet.ledger")
-
-MAX_DAYS_KEPT = 36_500
-"""Maximum retention of idempotency keys: a hundred years."""
-
-MIN_DAYS_CLOSED = 40
-"""Minimum retention of closed rows: a hold may live for 31 days after the agent key that made it."""
 
 HELD_BACK_SECONDS = 600
 """A seal is made every minute; entries that wait longer are held back by something worth a look."""
@@ -68,6 +64,14 @@ class Maintenance:
         with suppress(DatabaseError, RailBusy):
             self._ledger.settle_all()
         return self._ledger.reader.totals()
+
+    def backlog(self) -> Backlog:
+        """What waits to be done, and the size of the database; reads every top-up's row."""
+        return backlog(self._ledger.reader.source)
+
+    def growth(self, days: Days) -> list[Kept]:
+        """Every table with rows: for how long they are kept, how many there are, and since when; reads all of them."""
+        return [*growth(self._ledger.reader.source, days)]
 
     def openings(self) -> list[Opening]:
         """Yen that backfilled wallets had and that no ledger entry explains; reads every row.
@@ -139,19 +143,22 @@ class Maintenance:
     # Seals
 
     def seal(self) -> int:
-        """Seal the ledger's entries that are not sealed yet, up to ``seals.ENTRIES_A_SEAL`` a call; return how many.
+        """Seal the ledger's entries that are not sealed yet, up to ``seals.ENTRIES_A_SEAL`` a call, and the acts.
 
-        Seals none while an open transaction may still add an entry between them (PostgreSQL). A transaction that does
-        so for longer than ``HELD_BACK_SECONDS`` is logged.
+        Returns how many entries, or acts where there are no entries. Seals no entry while an open transaction may still
+        add one between them (PostgreSQL). A transaction that does so for longer than ``HELD_BACK_SECONDS`` is logged.
         """
-        settled = self._ledger.lanes.maintenance.call(lambda store: store.settled_txn_id())
-        if settled:
-            return self._ledger.maintain(seals.seal, self._ledger.clock(), settled)
+        settled = self._ledger.lanes.maintenance.call(
+            lambda store: seals.Settled(store.settled_txn_id(), store.settled_act_id())
+        )
+        sealed = self._ledger.maintain(seals.seal, self._ledger.clock(), settled)
+        if settled.txn_id:
+            return sealed
         waiting_seconds = self._seals.unsealed_seconds()
         if waiting_seconds >= HELD_BACK_SECONDS:
             by = [holder.who for holder in self._seals.held_back_by()]
             _log.warning("seals_held_back", unsealed_seconds=round(waiting_seconds), by=by)
-        return 0
+        return sealed
 
     def emit_seal(self) -> bool:
         """Report the latest seal to the operator's targets, once a day (UTC); whether there was something to report.
@@ -185,8 +192,8 @@ class Maintenance:
         keys that never paid, expired tokens, and canceled grants of which nothing came. Rows that ledger entries name
         are kept.
         """
-        if type(older_than_days) is not int or not MIN_DAYS_CLOSED <= older_than_days <= MAX_DAYS_KEPT:
-            allowed = f"{MIN_DAYS_CLOSED} to {MAX_DAYS_KEPT}"
+        if type(older_than_days) is not int or not MIN_CLOSED_DAYS <= older_than_days <= MAX_DAYS_KEPT:
+            allowed = f"{MIN_CLOSED_DAYS} to {MAX_DAYS_KEPT}"
             raise InvalidRequest(f"older_than_days must be {allowed}", field="older_than_days")
         before = format_instant(self._ledger.ago(timedelta(days=older_than_days)))
         return pruning.prune_closed(self._ledger.maintain, before, lambda: self._stopping)

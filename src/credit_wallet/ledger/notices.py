@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from credit_wallet.config import MAX_DAYS_KEPT
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.errors import InvalidRequest
 from credit_wallet.ledger.ledger import Ledger
-from credit_wallet.ledger.maintenance import MAX_DAYS_KEPT
 from credit_wallet.notices.targets import OPERATOR, Target
 from credit_wallet.notices.texts import Notice
 from credit_wallet.stores.jobs import notice_queue

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from credit_wallet.ledger.lots import Lots
     from credit_wallet.ledger.maintenance import Maintenance
     from credit_wallet.ledger.notices import Notices
+    from credit_wallet.ledger.operators import Operators
     from credit_wallet.ledger.prices import Prices
     from credit_wallet.ledger.purchases import Purchases
     from credit_wallet.ledger.seals import Seals
@@ -123,6 +124,12 @@ class Nouns:
         from credit_wallet.ledger.sellers import Sellers
 
         return Sellers(self._ledger)
+
+    @noun
+    def operators(self) -> Operators:
+        from credit_wallet.ledger.operators import Operators
+
+        return Operators(self._ledger)
 
     @noun
     def purchases(self) -> Purchases:

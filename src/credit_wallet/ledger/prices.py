@@ -24,7 +24,7 @@ from credit_wallet.errors import InvalidRequest, WalletError
 from credit_wallet.ledger.ledger import Ledger, checked_page
 from credit_wallet.rules.pricing import Priced, not_priced, quoted
 from credit_wallet.rules.usage import Amount, asked_for
-from credit_wallet.rules.validation import MAX_ID, checked_after, malformed_text
+from credit_wallet.rules.validation import MAX_ID, checked_after
 from credit_wallet.stores import Source, price_rows
 
 _WHAT = {"prices": "price file", "plan": "plan"}
@@ -37,18 +37,14 @@ class Prices:
         self._ledger = ledger
         self._known = price_rows.KnownBook()
 
-    def apply(
-        self, text_or_path: str | Path, *, applied_by: str = "operator", allow_empty: bool = False
-    ) -> AppliedPrices:
+    def apply(self, text_or_path: str | Path, *, allow_empty: bool = False) -> AppliedPrices:
         """Make the prices of a file the ones that count; what the file does not have has no price any more.
 
         ``text_or_path`` is a path, or the file's text: a ``str`` with a line break or ``=``. The same prices again make
         no new version. They count from the next batch on in every process; open holds keep what they hold.
-        ``applied_by`` is kept with the version. A file without any price is refused unless ``allow_empty``. Raises
+        The author's name is kept with the version. A file without any price is refused unless ``allow_empty``. Raises
         ``InvalidRequest`` that names every wrong field.
         """
-        if not applied_by or malformed_text("applied_by", applied_by):
-            raise InvalidRequest("applied_by must be text of 1 to 500 characters without NUL", field="applied_by")
         text = text_of(text_or_path)
         prices, digest = parse_prices(text), sha256(text.encode()).hexdigest()
         if not prices and not allow_empty:
@@ -57,10 +53,8 @@ class Prices:
                 "(--allow-empty on the command line)",
                 field="prices",
             )
-        dialect, now = self._ledger.reader.source.dialect, self._ledger.clock()
-        return self._ledger.lanes.maintenance.call(
-            lambda store: store.run_until_known(price_rows.apply_prices, dialect, prices, digest, applied_by, now)
-        )
+        dialect = self._ledger.reader.source.dialect
+        return self._ledger.write(0, price_rows.apply_prices, dialect, prices, digest)
 
     def diff(self, text_or_path: str | Path) -> builtins.list[PriceChange]:
         """What ``apply`` would change now. Raises ``InvalidRequest`` that names every wrong field."""

@@ -11,9 +11,8 @@ from credit_wallet.stores.jobs.seals import Anchor
 from credit_wallet.stores.jobs.verify import Violation, verify
 from credit_wallet.stores.jobs.verify_processes import (
     MAX_PROCESSES,
-    Processes,
     Provers,
-    ThisProcess,
+    provers,
     sensible_processes,
 )
 
@@ -27,21 +26,19 @@ def prove(ledger: Ledger, anchors: Iterable[Anchor], *, usage: bool, processes: 
     Raises ``InvalidRequest``, ``DatabaseError`` and ``VerifyInterrupted``.
     """
     size = _checked(processes) or sensible_processes(ledger.reader.source)
-    if size == 1:
-        return _proved(ledger, ThisProcess(), [*anchors], usage=usage)
-    with Processes(size) as provers:
-        return _proved(ledger, provers, [*anchors], usage=usage)
+    with provers(size) as proving:
+        return _proved(ledger, proving, [*anchors], usage=usage)
 
 
-def _proved(ledger: Ledger, provers: Provers, anchors: list[Anchor], *, usage: bool) -> list[Violation]:
+def _proved(ledger: Ledger, proving: Provers, anchors: list[Anchor], *, usage: bool) -> list[Violation]:
     attempts = BACKFILLS_BEFORE_A_PROOF
     while True:
         attempts -= 1
         ledger.maintain(backfill_pending, ledger.clock())
-        with provers.at(ledger.reader.source) as (snapshot, proved):
+        with proving.at(ledger.reader.source) as (snapshot, proved):
             if is_backfilled(snapshot) or not attempts:
                 now = ledger.clock()
-                return verify(snapshot, now, anchors, usage=usage, prove=proved, pieces=provers.pieces)
+                return verify(snapshot, now, anchors, usage=usage, prove=proved, pieces=proving.pieces)
 
 
 def _checked(processes: int | None) -> int | None:

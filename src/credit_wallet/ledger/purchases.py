@@ -8,6 +8,7 @@ from credit_wallet.domain.actors import PRODUCT, Actor
 from credit_wallet.domain.commands import Buy, Renew, Serve, Undo
 from credit_wallet.domain.outcomes import Bought, Renewed, Served, Undone
 from credit_wallet.ledger.ledger import Ledger, well_formed
+from credit_wallet.rules.names import called
 from credit_wallet.rules.usage import Amount, asked_for
 
 
@@ -33,6 +34,9 @@ class Purchases:
         free_retries: int = 0,
         note: str | None = None,
         key_id: int | None = None,
+        request_id: str | None = None,
+        reference: str | None = None,
+        metadata: Mapping[str, str] | None = None,
         actor: Actor = PRODUCT,
     ) -> Bought:
         """Charge ``amount_yen`` for a request that ``purchase_key`` names, or hold it for ``hold_seconds``, once.
@@ -41,11 +45,13 @@ class Purchases:
         another attempt with the same idempotency key may continue it without paying again. A retry of a served purchase
         is ``free`` in the outcome, ``free_retries`` times; an undone purchase is charged again. Instead of an amount it
         may name an ``item`` and a ``quantity``, as ``charge`` does; a retry after a change of prices has the first one.
+        Names are as in ``charge``; a retry may have others, and the first ones stay.
 
         Raises what ``charge`` raises, ``PurchaseRunning``, ``RetriesExhausted``, and ``IdempotencyConflict`` when price
         or payer differ.
         """
         amount_micros, usage = asked_for(amount_yen, item, quantity, facts, agent_facts, actor)
+        names = called(request_id, reference, metadata)
         return self._ledger.run(
             Bought,
             Buy(
@@ -60,6 +66,7 @@ class Purchases:
                 key_id,
                 usage,
                 actor=actor,
+                names=names,
             ),
         )
 
@@ -79,10 +86,14 @@ class Purchases:
         free_retries: int = 0,
         note: str | None = None,
         key_id: int | None = None,
+        request_id: str | None = None,
+        reference: str | None = None,
+        metadata: Mapping[str, str] | None = None,
         actor: Actor = PRODUCT,
     ) -> Bought:
         """The asyncio twin of ``buy``."""
         amount_micros, usage = asked_for(amount_yen, item, quantity, facts, agent_facts, actor)
+        names = called(request_id, reference, metadata)
         return await self._ledger.arun(
             Bought,
             Buy(
@@ -97,6 +108,7 @@ class Purchases:
                 key_id,
                 usage,
                 actor=actor,
+                names=names,
             ),
         )
 

@@ -105,7 +105,8 @@ class Targets:
         if not isinstance(code, str):
             raise InvalidRequest("code must be text", field="code")
         target = self._target_of(wallet_id, target_id)
-        answer: Answer = self._ledger.maintain(confirm, wallet_id, target.target_id, code, self._ledger.clock())
+        author, now = self._ledger.author, self._ledger.clock()
+        answer: Answer = self._ledger.maintain(confirm, wallet_id, target.target_id, code, author, now)
         if answer == "unknown":
             raise _no_target(target_id)
         if answer != "confirmed":
@@ -124,7 +125,8 @@ class Targets:
         """
         target = self._target_of(wallet_id, target_id)
         if target.confirm_by is not None:
-            self._ledger.maintain(ask_again, wallet_id, target.target_id, target.url, self._ledger.clock())
+            author, now = self._ledger.author, self._ledger.clock()
+            self._ledger.maintain(ask_again, wallet_id, target.target_id, target.url, author, now)
         return view_of(self._target(target_id))
 
     def remove(self, target_id: int) -> TargetView:
@@ -170,6 +172,7 @@ class Targets:
                 lambda known: _checked(choose(known), wallet_id, mail=mail, private=private, only=only),
                 self._ledger.clock(),
                 confirmed=confirmed,
+                author=self._ledger.author,
             )
 
         secrets = self._ledger.maintain(put)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from credit_wallet.domain.cycle import format_instant
+from credit_wallet.domain.operators import Opened
 from credit_wallet.domain.tokens import is_mistyped, looked_up
 from credit_wallet.domain.views import Access, SellerAccess
 from credit_wallet.errors import Unauthorized
@@ -11,7 +12,7 @@ from credit_wallet.stores import identity_rows
 
 
 class Tokens:
-    """``wallets.tokens``: find out which wallet, agent key or seller a bearer token belongs to."""
+    """``wallets.tokens``: find out whom a bearer token belongs to."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -31,12 +32,13 @@ class Tokens:
     def authenticate(self, token: str) -> Access:
         """The wallet that a bearer token, or a registered key of the host, opens. Raises ``Unauthorized``."""
         access = self.identify(token)
-        if isinstance(access, SellerAccess):
-            raise Unauthorized("this is a seller's token, which opens no wallet; send an owner token or an agent key")
+        if not isinstance(access, Access):
+            whose = "a seller's token" if isinstance(access, SellerAccess) else "an operator's key"
+            raise Unauthorized(f"this is {whose}, which opens no wallet; send an owner token or an agent key")
         return access
 
-    def identify(self, token: str) -> Access | SellerAccess:
-        """Like ``authenticate``, but accepts a seller's token too. Raises ``Unauthorized``."""
+    def identify(self, token: str) -> Opened:
+        """Like ``authenticate``, but accepts a seller's token and an operator's key too. Raises ``Unauthorized``."""
         digest = looked_up(token)
         access = (
             None if digest is None else identity_rows.opened(self._ledger.reader.source, digest, self._ledger.clock())
@@ -49,6 +51,6 @@ class Tokens:
             )
         return access
 
-    def has_ended(self, access: Access | SellerAccess) -> bool:
+    def has_ended(self, access: Opened) -> bool:
         """Whether the token that ``access`` came from has expired since."""
         return access.ends_at is not None and access.ends_at <= format_instant(self._ledger.clock())

@@ -43,7 +43,7 @@ class Topups:
         This adds no credit: ``settle`` does once the provider confirms the payment. Raises ``WalletNotFound``,
         ``TopupInFlight`` and ``IdempotencyConflict``.
         """
-        return self._ledger.run(TopupRequested, RequestTopup(wallet_id, idempotency_key, amount_yen, flow, actor=actor))
+        return self._ledger.run(TopupRequested, self._requested(wallet_id, idempotency_key, amount_yen, flow, actor))
 
     async def arequest(
         self,
@@ -56,7 +56,7 @@ class Topups:
     ) -> TopupRequested:
         """The asyncio twin of ``request``."""
         return await self._ledger.arun(
-            TopupRequested, RequestTopup(wallet_id, idempotency_key, amount_yen, flow, actor=actor)
+            TopupRequested, self._requested(wallet_id, idempotency_key, amount_yen, flow, actor)
         )
 
     def request_automatic(
@@ -80,17 +80,21 @@ class Topups:
             RequestAutoTopup(wallet_id, idempotency_key, min_yen, max_yen, daily_yen, monthly_yen, actor=PRODUCT),
         )
 
-    def settle(self, wallet_id: int, topup_id: str, fact: PaymentFact, *, amount_yen: int = 0) -> TopupSettled:
+    def settle(
+        self, wallet_id: int, topup_id: str, fact: PaymentFact, *, amount_yen: int = 0, by_hand: bool = False
+    ) -> TopupSettled:
         """Apply what the provider reports of a top-up's payment, any number of times and in any order.
 
         The payment is credited or taken back, or the reason why not is recorded. ``amount_yen`` is given for a payment
-        of the wallet's that has no row. Raises ``TopupNotFound``.
+        of the wallet's that has no row; ``by_hand`` says that somebody gives the top-up up. Raises ``TopupNotFound``.
         """
-        return self._ledger.run(TopupSettled, SettleTopup(wallet_id, topup_id, fact, amount_yen))
+        return self._ledger.run(TopupSettled, self._settled(wallet_id, topup_id, fact, amount_yen, by_hand))
 
-    async def asettle(self, wallet_id: int, topup_id: str, fact: PaymentFact, *, amount_yen: int = 0) -> TopupSettled:
+    async def asettle(
+        self, wallet_id: int, topup_id: str, fact: PaymentFact, *, amount_yen: int = 0, by_hand: bool = False
+    ) -> TopupSettled:
         """The asyncio twin of ``settle``."""
-        return await self._ledger.arun(TopupSettled, SettleTopup(wallet_id, topup_id, fact, amount_yen))
+        return await self._ledger.arun(TopupSettled, self._settled(wallet_id, topup_id, fact, amount_yen, by_hand))
 
     def pay_back(
         self,
@@ -106,7 +110,7 @@ class Topups:
         ``limit`` bounds what is paid back of all wallets, see ``pay_back_limit``; None is for what the law allows
         without a figure. Raises ``TopupNotFound``, ``RefundExceedsCharge`` and ``PayBackNotAllowed``.
         """
-        return self._ledger.run(PaidBack, PayBack(wallet_id, idempotency_key, topup_id, amount_yen, limit))
+        return self._ledger.run(PaidBack, self._paid_back(wallet_id, idempotency_key, topup_id, amount_yen, limit))
 
     async def apay_back(
         self,
@@ -118,7 +122,20 @@ class Topups:
         limit: PayBackLimit | None = None,
     ) -> PaidBack:
         """The asyncio twin of ``pay_back``."""
-        return await self._ledger.arun(PaidBack, PayBack(wallet_id, idempotency_key, topup_id, amount_yen, limit))
+        return await self._ledger.arun(
+            PaidBack, self._paid_back(wallet_id, idempotency_key, topup_id, amount_yen, limit)
+        )
+
+    def _requested(self, wallet_id: int, key: str, amount_yen: int, flow: Flow, actor: Actor) -> RequestTopup:
+        return RequestTopup(wallet_id, key, amount_yen, flow, actor=actor, author=self._ledger.author)
+
+    def _settled(self, wallet_id: int, topup_id: str, fact: PaymentFact, amount_yen: int, by_hand: bool) -> SettleTopup:
+        return SettleTopup(wallet_id, topup_id, fact, amount_yen, self._ledger.author if by_hand else None)
+
+    def _paid_back(
+        self, wallet_id: int, key: str, topup_id: str, amount_yen: int, limit: PayBackLimit | None
+    ) -> PayBack:
+        return PayBack(wallet_id, key, topup_id, amount_yen, limit, author=self._ledger.author)
 
     def show(self, topup_id: str) -> TopupView:
         """A top-up and its state. Raises ``TopupNotFound``."""

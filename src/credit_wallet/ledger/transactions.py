@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import get_args
 
+from credit_wallet.domain.commands import MAX_IDEMPOTENCY_KEY_LENGTH
 from credit_wallet.domain.outcomes import EntryType
 from credit_wallet.domain.views import Transaction, TransactionView
 from credit_wallet.errors import InvalidRequest
 from credit_wallet.ledger.ledger import Ledger, checked_page
-from credit_wallet.rules.validation import checked_id, malformed_text
+from credit_wallet.rules.metadata import checked_reference
+from credit_wallet.rules.names import checked_request_id
+from credit_wallet.rules.validation import MAX_ID, checked_id, is_idempotency_key, malformed_text
+from credit_wallet.stores.entry_names import Position, Wanted, entries_named
 from credit_wallet.stores.reads import WalletRow
 
 
@@ -40,6 +44,74 @@ class Transactions:
         wallet = wallet_to_search(self._ledger, wallet_id, before_txn_id, txn_type, key_id, note)
         return self._ledger.reader.search(wallet, checked_page(limit), before_txn_id, txn_type, key_id, note)
 
+    def find(
+        self,
+        *,
+        request_id: str | None = None,
+        reference: str | None = None,
+        idempotency_key: str | None = None,
+        wallet_id: int | None = None,
+        txn_type: str | None = None,
+        key_id: int | None = None,
+        note: str | None = None,
+        limit: int = 50,
+        after: tuple[int, int] | None = None,
+    ) -> list[Transaction]:
+        """Ledger entries of one wallet or of all by what they are called, wallets and entries backwards.
+
+        ``txn_type``, ``key_id`` and ``note`` filter as in ``search``. The next page comes ``after`` the wallet and the
+        id of the last entry. By an idempotency key alone, an entry without another name is found for as long as keys
+        are remembered. Raises ``InvalidRequest``.
+        """
+        found: list[Transaction] = []
+        wanted = Wanted(request_id, reference, idempotency_key, txn_type, key_id, note)
+        position = after
+        while len(found) < limit:
+            step, position = self.find_step(wanted, wallet_id, limit=limit - len(found), after=position)
+            found += step
+            if position is None:
+                break
+        return found
+
+    def find_step(
+        self, wanted: Wanted, wallet_id: int | None = None, *, limit: int = 50, after: tuple[int, int] | None = None
+    ) -> tuple[list[Transaction], Position | None]:
+        """One step of ``find``, which looks at 1,000 entries at most, however few match; and where the next begins.
+
+        Raises ``InvalidRequest``.
+        """
+        _check(wanted)
+        if wallet_id is not None:
+            checked_id("wallet_id", wallet_id)
+        if after is None:
+            after = (MAX_ID, MAX_ID) if wallet_id is None else (wallet_id, MAX_ID)
+        position = Position(checked_id("after", after[0]), checked_id("after", after[1]))
+        source = self._ledger.reader.source
+        return entries_named(source, wanted, wallet_id or 0, position, checked_page(limit))
+
+
+def _check(wanted: Wanted) -> None:
+    """Raises ``InvalidRequest`` for a search that no entry can match, or that names nothing."""
+    if wanted.request_id is wanted.reference is wanted.idempotency_key is None:
+        raise InvalidRequest("send a request_id, a reference or an idempotency_key to look for", field="request_id")
+    checked_request_id(wanted.request_id)
+    checked_reference(wanted.reference)
+    if wanted.idempotency_key is not None and not is_idempotency_key(wanted.idempotency_key):
+        raise InvalidRequest(
+            f"idempotency_key must be 1 to {MAX_IDEMPOTENCY_KEY_LENGTH} printable characters", field="idempotency_key"
+        )
+    _check_filters(wanted.txn_type, wanted.key_id, wanted.note)
+
+
+def _check_filters(txn_type: str | None, key_id: int | None, note: str | None) -> None:
+    """Raises ``InvalidRequest``."""
+    if txn_type is not None and txn_type not in get_args(EntryType):
+        raise InvalidRequest(f"txn_type must be one of {', '.join(get_args(EntryType))}", field="txn_type")
+    if problem := malformed_text("note", note):
+        raise problem
+    if key_id is not None:
+        checked_id("key_id", key_id)
+
 
 def wallet_to_search(
     ledger: Ledger,
@@ -55,12 +127,7 @@ def wallet_to_search(
     """
     if before_txn_id is not None:
         checked_id("before_txn_id", before_txn_id)
-    if txn_type is not None and txn_type not in get_args(EntryType):
-        raise InvalidRequest(f"txn_type must be one of {', '.join(get_args(EntryType))}", field="txn_type")
-    if problem := malformed_text("note", note):
-        raise problem
-    if key_id is not None:
-        checked_id("key_id", key_id)
+    _check_filters(txn_type, key_id, note)
     if before_txn_id is None:
         return ledger.row(wallet_id)
     return ledger.reader.wallet(checked_id("wallet_id", wallet_id))

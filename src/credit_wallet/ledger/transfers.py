@@ -64,7 +64,7 @@ class Transfers:
         Raises ``WalletNotFound``, ``InsufficientFunds``, ``WalletDisabled``, ``TransferNotAllowed``, ``InvalidAmount``,
         ``InvalidRequest``, and ``TransferReturned`` when the other wallet could not take it after all.
         """
-        out = _out(wallet_id, to_wallet_id, amount_yen, idempotency_key, note, actor)
+        out = _out(self._ledger, wallet_id, to_wallet_id, amount_yen, idempotency_key, note, actor)
         _check_room(self._ledger, out)
         taken = self._ledger.run(TransferredOut, out)
         come = _come_in(self._ledger, out.wallet_id, out.transfer_id)
@@ -84,7 +84,7 @@ class Transfers:
         actor: Actor = OPERATOR,
     ) -> Transferred:
         """The asyncio twin of ``create``."""
-        out = _out(wallet_id, to_wallet_id, amount_yen, idempotency_key, note, actor)
+        out = _out(self._ledger, wallet_id, to_wallet_id, amount_yen, idempotency_key, note, actor)
         ask = self._ledger.reading_lanes.ask
         await ask(MONEY, _check_room, self._ledger, out)
         taken = await self._ledger.arun(TransferredOut, out)
@@ -139,9 +139,16 @@ def finish(ledger: Ledger, limit: int = 1_000, after: tuple[str, int, str] = FIR
 
 
 def _out(
-    wallet_id: int, to_wallet_id: int, amount_yen: Amount, idempotency_key: str, note: str | None, actor: Actor
+    ledger: Ledger,
+    wallet_id: int,
+    to_wallet_id: int,
+    amount_yen: Amount,
+    idempotency_key: str,
+    note: str | None,
+    actor: Actor,
 ) -> TransferOut:
-    out = TransferOut(wallet_id, idempotency_key, to_wallet_id, checked_amount(amount_yen), note, actor=actor)
+    amount_micros = checked_amount(amount_yen)
+    out = TransferOut(wallet_id, idempotency_key, to_wallet_id, amount_micros, note, actor=actor, author=ledger.author)
     well_formed(out)
     return out
 

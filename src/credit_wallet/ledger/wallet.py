@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Self, overload
 
-from credit_wallet.domain.acts import Author
+from credit_wallet.domain.acts import ActFilter, ActView, Author
 from credit_wallet.domain.usage_periods import Every
 from credit_wallet.domain.usage_views import UsageReport
 from credit_wallet.domain.views import Balance, CreatedWallet, ReferencedWallet, Transaction, WalletView
@@ -18,6 +18,7 @@ from credit_wallet.ledger.nouns import Nouns
 from credit_wallet.ledger.overview import Overview
 from credit_wallet.ledger.rail import MAX_BATCH, MAX_WAITING, Observer
 from credit_wallet.ledger.wallet_corrections import WalletCorrections
+from credit_wallet.ledger.wallet_holds import WalletHolds
 from credit_wallet.ledger.wallet_movements import WalletMovements
 from credit_wallet.ledger.wallet_settings import WalletSettings
 from credit_wallet.reports.statement_figures import Statement
@@ -29,7 +30,7 @@ from credit_wallet.stores.jobs.proofs.violations import Violation
 from credit_wallet.stores.jobs.seals import Anchor
 
 
-class CreditWallet(WalletMovements, WalletCorrections, WalletSettings, Nouns):
+class CreditWallet(WalletMovements, WalletHolds, WalletCorrections, WalletSettings, Nouns):
     """Prepaid wallets in one database. Thread-safe; every method that moves money has an ``a…`` twin for asyncio.
 
     An amount is yen, from 0.000001 to 10**12: an int, or exact with up to six decimal places as a ``Decimal`` or a
@@ -349,6 +350,35 @@ class CreditWallet(WalletMovements, WalletCorrections, WalletSettings, Nouns):
             limit=limit,
             cursor=cursor,
         )
+
+    def log(
+        self,
+        wallet_id: int | None = None,
+        *,
+        before: int | None = None,
+        limit: int = 100,
+        kind: str | None = None,
+        by: str | None = None,
+        subject: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+    ) -> builtins.list[ActView]:
+        """The log of acts, newest first: what was done to a wallet, or everything, up to ``limit`` (at most 1,000).
+
+        ``kind`` is one, such as ``budget.configured``, or its noun; ``by`` an author's name, ``subject`` a thing such
+        as ``key:7``. ``since`` and ``until`` are ISO 8601 times, or days in UTC, both included. For the next page, pass
+        the last ``act_id`` as ``before``. Raises ``WalletNotFound`` and ``InvalidRequest``.
+        """
+        from credit_wallet.ledger.log import act_filter, log_of
+
+        wanted = act_filter(wallet_id, kind, by, subject, since, until)
+        return log_of(self._ledger, wanted, before, limit)
+
+    def log_pages(self, wanted: ActFilter) -> Iterator[builtins.list[ActView]]:
+        """All acts that ``ledger.log.act_filter`` describes, page by page, newest first, for an export."""
+        from credit_wallet.ledger.log import all_of
+
+        return all_of(self._ledger, wanted)
 
     def statement(self, wallet_id: int, cycle: str | None = None) -> Statement:
         """The statement of a billing cycle, YYYY-MM in the wallet's time zone, None for the current one.

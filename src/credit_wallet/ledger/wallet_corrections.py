@@ -53,7 +53,7 @@ class WalletCorrections:
                 end,
                 None,
                 allow_debt,
-                self._ledger.author,
+                author=self._ledger.author,
             ),
         )
 
@@ -84,7 +84,7 @@ class WalletCorrections:
                 end,
                 None,
                 allow_debt,
-                self._ledger.author,
+                author=self._ledger.author,
             ),
         )
 
@@ -146,4 +146,6 @@ def _of_topup(
     author: Author,
 ) -> Adjust:
     change_micros = None if amount_yen is None else -checked_amount(amount_yen)
-    return Adjust(wallet_id, idempotency_key, change_micros, reason, note, None, None, txn_id, allow_debt, author)
+    return Adjust(
+        wallet_id, idempotency_key, change_micros, reason, note, None, None, txn_id, allow_debt, author=author
+    )

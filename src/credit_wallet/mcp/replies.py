@@ -15,7 +15,8 @@ from credit_wallet.domain.money import MICROS, Exact, WholeYen, WholeYenUp
 from credit_wallet.domain.outcomes import BudgetMode, EntryType
 from credit_wallet.domain.shares import spent_pct, warn_pct
 from credit_wallet.domain.views import AutoTopupState, KeyView, LotView
-from credit_wallet.wire.bodies import Body, Id, Note, Yen
+from credit_wallet.wire.bodies import Body, Id, Note, SentKey, Yen
+from credit_wallet.wire.names import Reference, RequestId
 from credit_wallet.wire.presenters import CURSOR_PATTERN, MAX_PAGE
 from credit_wallet.wire.replies import WalletReply
 
@@ -39,6 +40,9 @@ class TransactionsArguments(Body, frozen=True):
     type: Annotated[EntryType | None, Meta(description="Only entries of this type.")] = None
     key_id: Annotated[Id | None, Meta(description="Only what this agent key paid, and its refunds.")] = None
     note: Annotated[Note | None, Meta(description="Only entries with exactly this note, which names the call.")] = None
+    request_id: Annotated[RequestId | None, Meta(description="Only entries of the request with this id.")] = None
+    reference: Annotated[Reference | None, Meta(description="Only entries with this reference.")] = None
+    idempotency_key: Annotated[SentKey | None, Meta(description="Only entries with this idempotency key.")] = None
 
 
 class TopupArguments(Body, frozen=True):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
-from msgspec import Struct, convert
+from msgspec import Struct, convert, structs
 from msgspec import ValidationError as Malformed
 
 from credit_wallet.domain.money import format_yen
-from credit_wallet.errors import PaymentsNotConfigured
+from credit_wallet.errors import Forbidden, PaymentsNotConfigured
 from credit_wallet.mcp.replies import NoArguments, TopupArguments, TopupGuide, TransactionsArguments, WalletStatus
 from credit_wallet.mcp.wallets import Wallet
 from credit_wallet.payments.replies import TopupReply
@@ -44,9 +44,7 @@ async def _status(wallet: Wallet, _: NoArguments) -> WalletStatus:
 
 
 async def _transactions(wallet: Wallet, asked: TransactionsArguments) -> TransactionPage:
-    return await wallet.transactions(
-        limit=asked.limit, cursor=asked.cursor, type=asked.type, key_id=asked.key_id, note=asked.note
-    )
+    return await wallet.transactions(**structs.asdict(asked))
 
 
 async def _forecast(wallet: Wallet, _: NoArguments) -> Forecast:
@@ -55,7 +53,9 @@ async def _forecast(wallet: Wallet, _: NoArguments) -> Forecast:
 
 async def _topup(wallet: Wallet, asked: TopupArguments) -> TopupGuide:
     shown = await wallet.wallet()
-    if shown.key is not None:
+    if shown.key is not None and "manage" not in shown.key.scopes:
+        if "spend" not in shown.key.scopes:
+            raise Forbidden(f"agent key {shown.key.key_id} may only read; ask the owner for another key")
         return _owner_must_pay(shown, asked.amount_yen)
     try:
         topup = await wallet.topup(asked.amount_yen, checkout=True, idempotency_key=asked.idempotency_key)
@@ -133,7 +133,8 @@ TOOLS = {
             "credit_wallet_transactions",
             "Wallet transactions",
             "Lists the wallet's ledger entries, newest first: charges (negative amounts), refunds and top-ups. Each "
-            "has the agent key that paid and a note that names the call. To get the next page, pass `next_cursor` as "
+            "has the agent key that paid and a note that names the call; `request_id`, `reference` and "
+            "`idempotency_key` find the entries of one call. To get the next page, pass `next_cursor` as "
             "`cursor`.",
             TransactionsArguments,
             TransactionPage,

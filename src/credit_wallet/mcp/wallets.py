@@ -13,6 +13,7 @@ from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.payments.factory import configured
 from credit_wallet.payments.replies import Payments, TopupReply
 from credit_wallet.rules.forecast import Forecast
+from credit_wallet.stores.entry_names import Wanted
 from credit_wallet.wire.auth import Caller
 from credit_wallet.wire.presenters import transactions_shown, wallet_shown
 from credit_wallet.wire.replies import TransactionPage, WalletReply
@@ -32,6 +33,9 @@ class Wallet(Protocol):
         type: EntryType | None = None,  # noqa: A002 - the parameter's name in HTTP
         key_id: int | None = None,
         note: str | None = None,
+        request_id: str | None = None,
+        reference: str | None = None,
+        idempotency_key: str | None = None,
     ) -> Awaitable[TransactionPage]:
         """A page of ledger entries, newest first."""
 
@@ -74,12 +78,15 @@ class LedgerWallet:
         type: EntryType | None = None,  # noqa: A002 - the parameter's name in HTTP
         key_id: int | None = None,
         note: str | None = None,
+        request_id: str | None = None,
+        reference: str | None = None,
+        idempotency_key: str | None = None,
     ) -> TransactionPage:
         """As ``Wallet`` says."""
 
-        caller = Caller(await self._access())
+        caller, names = Caller(await self._access()), Wanted(request_id, reference, idempotency_key)
         return await transactions_shown(
-            self._wallets, caller, limit=limit, cursor=cursor, type=type, key_id=key_id, note=note
+            self._wallets, caller, limit=limit, cursor=cursor, type=type, key_id=key_id, note=note, names=names
         )
 
     async def forecast(self) -> Forecast:
@@ -97,7 +104,10 @@ class LedgerWallet:
         )
 
     async def _access(self) -> Access:
-        return await self._wallets.reading_lanes.ask(AUTHENTICATION, self._authenticate)
+        """What the token opens now, if it may read: every tool shows something of the wallet."""
+        access = await self._wallets.reading_lanes.ask(AUTHENTICATION, self._authenticate)
+        Caller.of(access).require("read")
+        return access
 
     def _request_payment(
         self, wallet_id: int, amount_yen: int, checkout: bool, idempotency_key: str | None

@@ -37,10 +37,15 @@ class PaymentFacts:
         self._wallets = wallets
         self._gateway = gateway
 
-    def apply(self, payment: Payment) -> Problems:
-        """Settle the top-up that ``payment`` names; when its bank wants a person, call for one."""
+    def apply(self, payment: Payment, *, by_hand: bool = False) -> Problems:
+        """Settle the top-up that ``payment`` names; when its bank wants a person, call for one.
+
+        ``by_hand`` says that somebody gives the top-up up.
+        """
         fact = payment.fact
-        self._wallets.topups.settle(payment.wallet_id, payment.topup_id, fact, amount_yen=payment.amount_yen)
+        self._wallets.topups.settle(
+            payment.wallet_id, payment.topup_id, fact, amount_yen=payment.amount_yen, by_hand=by_hand
+        )
         for mismatch in fact.mismatches:
             named = {"wallet_id": payment.wallet_id, "topup_id": payment.topup_id}
             _log.warning("payment_currency_mismatch", **named, mismatch=mismatch)

@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 from msgspec import Struct, field
 
 from credit_wallet.domain.actors import PAYER, Actor
+from credit_wallet.domain.acts import Author
 from credit_wallet.domain.documents import ExactOfYen
 from credit_wallet.domain.topups import Flow
 
@@ -49,6 +50,9 @@ class Reconciliation(Struct):
 @runtime_checkable
 class Payments(Protocol):
     """Payments of one ledger; ``service.StripePayments`` says what each does."""
+
+    def acting(self, author: Author) -> Payments:
+        """The same payments, for which ``author`` asks."""
 
     def request(
         self, wallet_id: int, amount_yen: int, *, idempotency_key: str, flow: Flow = "intent", actor: Actor = PAYER

@@ -67,7 +67,7 @@ class TopupRequests:
             self.ask(topup)  # whether Stripe knows of it is not known; after this it does, under a name
             topup = self._wallets.topups.show(topup_id)
         if topup.status in PAYABLE:
-            self._facts.apply(payment_for(topup, self._gateway.cancel(topup)))
+            self._facts.apply(payment_for(topup, self._gateway.cancel(topup)), by_hand=True)
         return self.reply(topup_id)
 
     def ask(self, topup: TopupView) -> Asked:

@@ -7,9 +7,12 @@ the answer, a delivery or this process, the next look finds the same payment: ``
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from datetime import datetime
+from typing import Self
 
 from credit_wallet.domain.actors import PAYER, Actor
+from credit_wallet.domain.acts import Author
 from credit_wallet.domain.topups import Flow
 from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.payments.apply import PaymentFacts
@@ -34,17 +37,28 @@ class StripePayments:
         def now() -> int:
             return int(clock().timestamp())
 
+        self._wallets = wallets
         self._settings = settings
         self._ending = Ending()
         self.gateway = StripeGateway(settings, wallets.topups.installation_id(), now)
-        self._facts = PaymentFacts(wallets, self.gateway)
         self._deliveries = Deliveries(settings, self.gateway.records)
-        self._requests = TopupRequests(wallets, settings, self.gateway, self._facts)
+        self._act_in(wallets)
         self._automatic = AutomaticTopups(wallets, settings, self.gateway, self._facts, self._ending, now)
-        self._pay_backs = PayBacks(wallets, settings, self.gateway, self._facts)
         self._reconciler = Reconciler(
             wallets, self.gateway, self._facts, self._requests, self._automatic, self._ending, clock
         )
+
+    def acting(self, author: Author) -> Self:
+        """The same payments, for which ``author`` asks."""
+        payments = copy(self)
+        payments._act_in(self._wallets.acting(author))
+        return payments
+
+    def _act_in(self, wallets: CreditWallet) -> None:
+        """Make what is asked for by somebody, in whose name ``wallets`` act."""
+        self._facts = PaymentFacts(wallets, self.gateway)
+        self._requests = TopupRequests(wallets, self._settings, self.gateway, self._facts)
+        self._pay_backs = PayBacks(wallets, self._settings, self.gateway, self._facts)
 
     def request(
         self, wallet_id: int, amount_yen: int, *, idempotency_key: str, flow: Flow = "intent", actor: Actor = PAYER

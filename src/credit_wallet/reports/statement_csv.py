@@ -30,7 +30,8 @@ _FORMULA_BEGINS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "�
 
 _HEADINGS = {
     "entries": "txn_id,occurred_at,txn_type,amount_yen,ledger_balance_yen,key_id,note,"
-    "amount,ledger_balance,item,quantity,price_version,facts,agent_facts,cause,reason",
+    "amount,ledger_balance,item,quantity,price_version,facts,agent_facts,cause,reason,"
+    "request_id,reference,metadata,idempotency_key",
     "keys": "key_id,label,charges,charged_yen,refunded_yen,spent_yen,monthly_cap_yen,charged,refunded,spent",
     "notes": "notes,charges,charged_yen,refunded_yen,spent_yen,note,charged,refunded,spent",
     "items": "item,price_version,unit_price,per,quantity,charges,charged_yen,refunded_yen,spent_yen,"
@@ -82,38 +83,42 @@ def _entry(entry: Transaction, time_zone: str) -> tuple[object, ...]:
     balance_micros = entry.ledger_balance_micros
     return (
         entry.txn_id,
-        _spreadsheet_text(local_time(entry.occurred_at, time_zone)),
+        spreadsheet_text(local_time(entry.occurred_at, time_zone)),
         entry.txn_type,
         entry.amount_yen,
         entry.ledger_balance_yen,
         entry.key_id,
-        _spreadsheet_text(entry.note),
+        spreadsheet_text(entry.note),
         decimal_text(entry.amount_micros),
         None if balance_micros is None else decimal_text(balance_micros),
         entry.item,
         None if entry.quantity_micros is None else decimal_text(entry.quantity_micros),
         entry.price_version,
-        _facts(entry.facts),
-        _facts(entry.agent_facts),
+        _pairs(entry.facts),
+        _pairs(entry.agent_facts),
         entry.cause,
         entry.reason,
+        spreadsheet_text(entry.request_id),
+        spreadsheet_text(entry.reference),
+        _pairs(entry.metadata),
+        spreadsheet_text(entry.idempotency_key),
     )
 
 
-def _facts(facts: dict[str, str]) -> str:
-    """As a JSON object; nothing without facts."""
-    return json.encode(facts).decode() if facts else ""
+def _pairs(pairs: dict[str, str]) -> str:
+    """As a JSON object; nothing without pairs."""
+    return json.encode(pairs).decode() if pairs else ""
 
 
 def _keys(head: StatementHead) -> Iterator[tuple[object, ...]]:
     for line in head.spend_by_key:
-        name = (line.key_id, _spreadsheet_text(line.label))
+        name = (line.key_id, spreadsheet_text(line.label))
         yield (*name, line.charges, *_whole(line), line.monthly_cap_yen, *_exact(line))
 
 
 def _notes(head: StatementHead) -> Iterator[tuple[object, ...]]:
     for line in head.spend_by_note:
-        yield (1, line.charges, *_whole(line), _spreadsheet_text(line.note), *_exact(line))
+        yield (1, line.charges, *_whole(line), spreadsheet_text(line.note), *_exact(line))
     if others := head.other_notes:
         yield (others.notes, others.charges, *_whole(others), "", *_exact(others))
 
@@ -141,6 +146,6 @@ def _exact(line: KeySpend | NoteSpend | OtherNotes | ItemSpend) -> tuple[str, st
     return decimal_text(line.charged_micros), decimal_text(line.refunded_micros), decimal_text(line.spent_micros)
 
 
-def _spreadsheet_text(note: str | None) -> str:
+def spreadsheet_text(note: str | None) -> str:
     text = note or ""
     return f"'{text}" if text.startswith(_FORMULA_BEGINS) else text

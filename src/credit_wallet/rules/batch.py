@@ -9,6 +9,7 @@ from msgspec import Struct
 from credit_wallet.domain.causes import Cause
 from credit_wallet.domain.corrections import CorrectionReason
 from credit_wallet.domain.money import MICROS
+from credit_wallet.domain.names import Names
 from credit_wallet.domain.outcomes import Alert, EntryType
 from credit_wallet.domain.usage import Usage
 from credit_wallet.rules import lots
@@ -42,6 +43,7 @@ def append(
     hold_id: int | None = None,
     cause: Cause | None = None,
     reason: CorrectionReason | None = None,
+    names: Names | None = None,
 ) -> int:
     """Append an entry to the wallet's chain, under ``txn_id`` if that has been drawn before; return its id.
 
@@ -51,14 +53,16 @@ def append(
     after_micros = wallet.balance_micros + wallet.held_micros
     ledger_yen, fraction = divmod(after_micros, MICROS)
     before_yen, before_fraction = divmod(after_micros - amount_micros, MICROS)
-    if usage is None and reason is None and not fraction and not before_fraction and amount_micros:
+    if usage is None and reason is None and names is None and not fraction and not before_fraction and amount_micros:
         detail = None
     else:
         detail = format_detail(
-            None if fraction == before_fraction and amount_micros else amount_micros, fraction, usage, reason
+            None if fraction == before_fraction and amount_micros else amount_micros, fraction, usage, reason, names
         )
     if txn_id is None:
         txn_id = next(batch.snapshot.txn_ids)
+    if names is not None:
+        batch.decision.named.append((wallet.wallet_id, txn_id, names))
     columns = batch.decision.entries.setdefault((txn_type, batch.at), [])
     columns += (
         txn_id,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import UNSET, structs
 
 from credit_wallet.domain.actors import PAYER
+from credit_wallet.domain.acts import Act
 from credit_wallet.domain.commands import Configure
 from credit_wallet.domain.consents import (
     LANGUAGES,
@@ -84,4 +85,7 @@ def record_consent(batch: Batch, wallet: WalletState, command: Configure) -> Inv
             version=STANDARD_VERSION if shown is UNSET else None,
         )
     )
+    consent = {"consent_no": wallet.auto_topup_consents, "language": language}
+    act = Act("auto_topup.consented", f"wallet:{wallet.wallet_id}", wallet.wallet_id, after=consent)
+    batch.decision.acts.append((command.author, act))
     return None

@@ -7,6 +7,7 @@ from typing import Any
 from credit_wallet.domain.causes import Cause
 from credit_wallet.domain.corrections import CorrectionReason
 from credit_wallet.domain.money import MAX_BALANCE_MICROS, MICROS, both, format_micros
+from credit_wallet.domain.names import Names
 from credit_wallet.domain.outcomes import LotKind
 from credit_wallet.errors import InvalidAmount, InvalidRequest, WalletError
 from credit_wallet.rules import lots
@@ -33,9 +34,10 @@ def credit(
     note: str | None,
     cause: Cause,
     reason: CorrectionReason | None = None,
+    names: Names | None = None,
 ) -> int | WalletError:
     """Add credit as a separate lot and return the entry's id; debt is repaid from it first."""
-    txn_id = bring_in(batch, wallet, amount_micros, kind, expires_at, note, cause, reason)
+    txn_id = bring_in(batch, wallet, amount_micros, kind, expires_at, note, cause, reason, names)
     if not isinstance(txn_id, WalletError):
         after_credit(batch, wallet)
         end_exhaustion(batch, wallet)
@@ -51,6 +53,7 @@ def bring_in(
     note: str | None,
     cause: Cause,
     reason: CorrectionReason | None = None,
+    names: Names | None = None,
 ) -> int | WalletError:
     """Add credit as a separate lot and return the entry's id, before anything is repaid from it."""
     if refusal := refusal_to_take(wallet, amount_micros):
@@ -75,7 +78,18 @@ def bring_in(
     if expires_at is not None and expires_at > batch.at:
         note_due(wallet, expires_at)
     allocation = [(opening.lot_id, amount_micros)]
-    return append(batch, wallet, "topup", amount_micros, allocation, note, txn_id=txn_id, cause=cause, reason=reason)
+    return append(
+        batch,
+        wallet,
+        "topup",
+        amount_micros,
+        allocation,
+        note,
+        txn_id=txn_id,
+        cause=cause,
+        reason=reason,
+        names=names,
+    )
 
 
 def refusal_to_take(wallet: WalletState, amount_micros: int) -> InvalidAmount | None:

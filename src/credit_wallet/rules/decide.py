@@ -64,6 +64,7 @@ from credit_wallet.errors import (
 from credit_wallet.rules.adjustments import adjust
 from credit_wallet.rules.batch import Batch
 from credit_wallet.rules.budgets import note_monthly_budget
+from credit_wallet.rules.by_hand import leave_act
 from credit_wallet.rules.consents import record_consent
 from credit_wallet.rules.credit import credit, end_exhaustion, lapse_until
 from credit_wallet.rules.decision import Decision
@@ -72,6 +73,7 @@ from credit_wallet.rules.headroom import QuietCharges
 from credit_wallet.rules.holds import capture, expire_hold, extend, open_hold, release
 from credit_wallet.rules.idempotency import fingerprint, replay
 from credit_wallet.rules.money_in import request_auto_topup, request_topup, settle_topup
+from credit_wallet.rules.names import names_of_entry
 from credit_wallet.rules.pay_back import pay_back
 from credit_wallet.rules.purchases import buy, renew, serve, undo
 from credit_wallet.rules.refunds import refund_charge, reverse
@@ -124,7 +126,16 @@ def _carry_out(batch: Batch, command: Command) -> Outcome | WalletError:
 
 
 def _charge(batch: Batch, wallet: WalletState, command: Charge) -> Charged | WalletError:
-    return charge(batch, wallet, command.amount_micros, command.note, command.key_id, command.actor, command.usage)
+    return charge(
+        batch,
+        wallet,
+        command.amount_micros,
+        command.note,
+        command.key_id,
+        command.actor,
+        command.usage,
+        names_of_entry(command),
+    )
 
 
 def _hold(batch: Batch, wallet: WalletState, command: Hold) -> Held | WalletError:
@@ -137,13 +148,17 @@ def _hold(batch: Batch, wallet: WalletState, command: Hold) -> Held | WalletErro
         command.key_id,
         command.actor,
         command.usage,
+        names_of_entry(command),
     )
 
 
 def _refund(batch: Batch, wallet: WalletState, command: Refund) -> Refunded | WalletError:
-    outcome = refund_charge(batch, wallet, command.txn_id, command.amount_micros, command.note)
+    names = names_of_entry(command)
+    outcome = refund_charge(batch, wallet, command.txn_id, command.amount_micros, command.note, names)
     if not isinstance(outcome, WalletError):
         end_exhaustion(batch, wallet)
+        subject, amount_micros = f"entry:{command.txn_id}", outcome.amount_micros
+        leave_act(batch, command, "charge.refunded", subject, amount_micros, command.note, txn_id=outcome.txn_id)
     return outcome
 
 
@@ -151,9 +166,12 @@ def _topup(batch: Batch, wallet: WalletState, command: Topup) -> ToppedUp | Wall
     if command.expires_at is not None and command.expires_at <= batch.at:
         return InvalidRequest(f"expires_at {command.expires_at} is in the past", field="expires_at")
     kind: LotKind = "promo" if command.promo else "paid"
-    txn_id = credit(batch, wallet, command.amount_micros, kind, command.expires_at, command.note, "grant")
+    names = names_of_entry(command)
+    txn_id = credit(batch, wallet, command.amount_micros, kind, command.expires_at, command.note, "grant", names=names)
     if isinstance(txn_id, WalletError):
         return txn_id
+    lot = {"promo": command.promo, "expires_at": command.expires_at}
+    leave_act(batch, command, "wallet.topped_up", f"entry:{txn_id}", command.amount_micros, command.note, **lot)
     return ToppedUp(
         wallet.wallet_id, command.amount_micros, wallet.balance_micros, txn_id, expires_at=command.expires_at
     )

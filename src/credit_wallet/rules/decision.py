@@ -13,6 +13,7 @@ from credit_wallet.domain.causes import Cause
 from credit_wallet.domain.consents import Consent
 from credit_wallet.domain.grants import GrantOccurrence, GrantState
 from credit_wallet.domain.metadata import Metadata
+from credit_wallet.domain.names import Names
 from credit_wallet.domain.outcomes import Alert, EntryType, Outcome
 from credit_wallet.domain.topups import PayerState, TopupState
 from credit_wallet.errors import WalletError
@@ -127,6 +128,8 @@ class Decision(Struct):
     touched_clawbacks: dict[tuple[int, int], ClawbackState] = field(default_factory=dict)
     touched_purchases: dict[tuple[str, int], PurchaseState] = field(default_factory=dict)
     dropped_purchases: set[tuple[str, int]] = field(default_factory=set)
+    named: list[tuple[int, int, Names]] = field(default_factory=list)
+    """Wallet, entry and names of each entry that has any."""
     sales: list[tuple[int, int, int]] = field(default_factory=list)
     """Wallet, entry and seller of each charge that a seller made."""
     spent_in: dict[tuple[int, str], Counter] = field(default_factory=dict)

@@ -6,12 +6,13 @@ from msgspec import Struct, json
 
 from credit_wallet.domain.corrections import CorrectionReason
 from credit_wallet.domain.money import MICROS
+from credit_wallet.domain.names import Names
 from credit_wallet.domain.usage import Usage
 
 
 class EntryDetail(Struct, frozen=True, omit_defaults=True):
     """``micros`` is the exact amount, None when it is ``amount_yen``; ``fraction`` are the micros of the ledger balance
-    beyond its whole yen. ``quantity`` is in millionths of a unit.
+    beyond its whole yen. ``quantity`` is in millionths of a unit. What follows the facts is what it is called.
     """
 
     micros: int | None = None
@@ -23,16 +24,28 @@ class EntryDetail(Struct, frozen=True, omit_defaults=True):
     agent_facts: dict[str, str] | None = None
     reason: CorrectionReason | None = None
     """Of an adjustment."""
+    request_id: str | None = None
+    reference: str | None = None
+    metadata: dict[str, str] | None = None
+    idempotency_key: str | None = None
 
 
 _decoder = json.Decoder(EntryDetail)
 NO_DETAIL = EntryDetail()
+NO_NAMES = Names()
 
 
 def format_detail(
-    micros: int | None, fraction: int, usage: Usage | None, reason: CorrectionReason | None = None
+    micros: int | None,
+    fraction: int,
+    usage: Usage | None,
+    reason: CorrectionReason | None = None,
+    names: Names | None = None,
 ) -> str:
     """As the ledger stores it."""
+    if names is not None:
+        is_empty = micros is None and not fraction and usage is None and reason is None
+        return with_names("{}" if is_empty else format_detail(micros, fraction, usage, reason), names)
     if reason is not None:
         return json.encode(EntryDetail(micros, fraction, reason=reason)).decode()
     if usage is None:
@@ -50,6 +63,19 @@ def format_detail(
             dict(usage.agent_facts) or None,
         )
     ).decode()
+
+
+def with_names(detail: str, names: Names) -> str:
+    """``detail``, which has none yet, with names."""
+    named = json.encode(
+        EntryDetail(
+            request_id=names.request_id,
+            reference=names.reference,
+            metadata=dict(names.metadata) or None,
+            idempotency_key=names.idempotency_key,
+        )
+    ).decode()
+    return named if detail == "{}" else f"{detail[:-1]},{named[1:]}"
 
 
 class UsageForm(Struct, frozen=True):
@@ -90,3 +116,9 @@ def usage_of(detail: EntryDetail) -> Usage | None:
     if detail.item is None and not facts and not agent_facts:
         return None
     return Usage(detail.item, detail.quantity, tuple(facts.items()), tuple(agent_facts.items()), detail.price_version)
+
+
+def names_of(detail: EntryDetail) -> Names | None:
+    """What an entry is called, None when its detail does not say it."""
+    names = Names(detail.request_id, detail.reference, tuple((detail.metadata or {}).items()), detail.idempotency_key)
+    return None if names == NO_NAMES else names

@@ -10,12 +10,13 @@ The decision is the same with and without it.
 
 from __future__ import annotations
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from credit_wallet.domain.actors import NO_SELLERS, OPERATOR
 from credit_wallet.domain.budgets import CALL
 from credit_wallet.domain.commands import Charge
 from credit_wallet.domain.money import MAX_AMOUNT_MICROS, MAX_BALANCE_MICROS, MICROS
+from credit_wallet.domain.names import Names
 from credit_wallet.domain.outcomes import Charged
 from credit_wallet.domain.prices import Price
 from credit_wallet.domain.shares import WARN_PCTS, reached_pct, spent_pct, warn_pct
@@ -23,7 +24,7 @@ from credit_wallet.domain.usage import Usage
 from credit_wallet.errors import WalletError
 from credit_wallet.rules.batch import Batch
 from credit_wallet.rules.budgets import matching, note_leaving, payment
-from credit_wallet.rules.details import UsageForm, format_detail, usage_form
+from credit_wallet.rules.details import UsageForm, format_detail, usage_form, with_names
 from credit_wallet.rules.idempotency import fingerprint
 from credit_wallet.rules.limits import left_micros, paying_key
 from credit_wallet.rules.lots import format_allocation
@@ -140,6 +141,8 @@ class QuietCharges:
         else:
             detail = None
         txn_id = next(self._txn_ids)
+        if command.names is not None:
+            detail = self._named(command, command.names, txn_id, detail)
         entries = self._entries or self._begin_entries()
         entries += (
             txn_id,
@@ -162,6 +165,12 @@ class QuietCharges:
         return Charged(
             wallet.wallet_id, amount_micros, balance_micros, txn_id, None, False, (), warned_pct, None, None, version
         )
+
+    def _named(self, command: Charge, names: Names, txn_id: int, detail: str | None) -> str:
+        """The detail of a charge's entry with its names."""
+        names = structs.replace(names, idempotency_key=command.idempotency_key)
+        self._batch.decision.named.append((command.wallet_id, txn_id, names))
+        return with_names(detail or "{}", names)
 
     def _begin_entries(self) -> list[object]:
         """Where the entries of the batch's charges go, once there is one."""

@@ -11,6 +11,7 @@ from credit_wallet.domain.actors import PAYER, Actor, may_close
 from credit_wallet.domain.commands import MAX_HOLD_SECONDS, Capture, Extend, Release
 from credit_wallet.domain.cycle import format_instant, parse_instant
 from credit_wallet.domain.money import both, format_micros
+from credit_wallet.domain.names import Names
 from credit_wallet.domain.outcomes import Captured, Extended, Held, Released
 from credit_wallet.domain.usage import MAX_FACTS, Usage
 from credit_wallet.errors import Forbidden, HoldClosed, HoldNotFound, InvalidAmount, WalletError
@@ -20,6 +21,7 @@ from credit_wallet.rules.budgets import Counters
 from credit_wallet.rules.clawbacks import remember_lots
 from credit_wallet.rules.credit import emit_lower, note_due, return_to_lots
 from credit_wallet.rules.limits import paying_key, refusal_to_capture, refusal_to_spend, spendable_above_micros
+from credit_wallet.rules.names import names_of_capture
 from credit_wallet.rules.pricing import cost_of, count_usage
 from credit_wallet.rules.spending import count_spent, take_or_owe
 from credit_wallet.rules.state import HoldState, KeyState, WalletState
@@ -37,6 +39,7 @@ def open_hold(
     key_id: int | None,
     closer: Actor,
     usage: Usage | None = None,
+    names: Names | None = None,
 ) -> Held | WalletError:
     """Set ``amount_micros`` aside for ``usage``, if it could be spent; ``closer`` may close the hold."""
     key = None if key_id is None else paying_key(batch, wallet, key_id)
@@ -67,6 +70,7 @@ def open_hold(
         expires_at=expires_at,
         closer=closer,
         usage=usage,
+        names=names,
     )
     batch.snapshot.holds[hold.hold_id] = hold
     batch.decision.opened_holds.add(hold.hold_id)
@@ -133,6 +137,7 @@ def capture(batch: Batch, wallet: WalletState, command: Capture) -> Captured | W
         from_hold_micros,
         above_micros,
         usage,
+        names_of_capture(hold.names, command.names, command.idempotency_key, command.actor),
         final=command.final,
         stays_open=not command.final and command.above == "up_to_balance",
     )
@@ -205,7 +210,7 @@ def expire_hold(batch: Batch, wallet: WalletState, hold: HoldState) -> None:
     """Close an expired hold: capture it if what it pays for was delivered, otherwise release it."""
     if hold.served:
         usage = captured_usage(hold, None, whole=_is_whole(hold, hold.left_micros))
-        _spend_held(batch, wallet, hold, hold.left_micros, 0, usage)
+        _spend_held(batch, wallet, hold, hold.left_micros, 0, usage, hold.names)
     else:
         return_hold(batch, wallet, hold, "expired")
 
@@ -218,7 +223,7 @@ def serve_hold(batch: Batch, wallet: WalletState, hold: HoldState) -> None:
     elif hold.status != "captured":
         hold.served = True
         usage = captured_usage(hold, None, whole=_is_whole(hold, hold.left_micros))
-        _spend_held(batch, wallet, hold, 0, hold.left_micros, usage)
+        _spend_held(batch, wallet, hold, 0, hold.left_micros, usage, hold.names)
 
 
 def _spend_held(
@@ -228,6 +233,7 @@ def _spend_held(
     from_hold_micros: int,
     above_micros: int,
     usage: Usage | None,
+    names: Names | None,
     *,
     final: bool = True,
     stays_open: bool = False,
@@ -267,6 +273,7 @@ def _spend_held(
             usage=usage,
             key_id=hold.key_id,
             hold_id=hold.hold_id,
+            names=names,
         )
         counters = budgets.countable(hold, budgets.matching(batch, wallet, hold.key_id, usage))
         budgets.count(batch, counters, spent_micros, calls=0 if hold.is_counted else 1)

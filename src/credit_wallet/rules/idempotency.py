@@ -10,6 +10,7 @@ from msgspec import msgpack, structs
 
 from credit_wallet.domain.commands import (
     Adjust,
+    ByHand,
     Capture,
     Charge,
     CreditGrant,
@@ -25,6 +26,7 @@ from credit_wallet.domain.commands import (
     TransferOut,
 )
 from credit_wallet.domain.money import MICROS, decimal_text
+from credit_wallet.domain.names import Names
 from credit_wallet.domain.outcomes import (
     Adjusted,
     Captured,
@@ -92,7 +94,6 @@ _REQUEST_OF: dict[type[Movement], Callable[[Fields], Fields]] = {
     Capture: _of_capture,
     Release: _without_defaults(None),
     PayBack: lambda fields: fields[:-1],
-    Adjust: lambda fields: fields[:-1],
 }
 """The fields that make up a command's request, where that is not all of them as they are."""
 
@@ -118,9 +119,10 @@ def fingerprint(command: Movement) -> bytes:
     """Equal for equal requests; an idempotency key compares it to distinguish a retry from a conflict.
 
     The command's name and its fields between key and actor, or their hash when that is shorter (``FINGERPRINT_BYTES``).
-    A charge without a usage goes without its name and without what it does not have; it begins with its amount.
+    Who the author is makes no difference, nor the id of the request. A charge without a usage goes without its name and
+    without what it does not have; it begins with its amount. Reference and metadata come last.
     """
-    if type(command) is not Charge:
+    if type(command) is not Charge or (command.names is not None and _part_of_the_request(command.names)):
         return _named(command)
     yen, fraction = divmod(command.amount_micros, MICROS)
     amount = requested(command.amount_micros) if fraction else yen
@@ -134,10 +136,17 @@ def fingerprint(command: Movement) -> bytes:
 
 def _named(command: Movement) -> bytes:
     kind = type(command)
-    fields = structs.astuple(command)[2:-1]
+    fields = structs.astuple(command)[2 : -3 if isinstance(command, ByHand) else -2]
     if kind in _REQUEST_OF:
         fields = _REQUEST_OF[kind](fields)
-    return _hashed_if_long(_encode((kind.__name__, *fields)))
+    return _hashed_if_long(_encode((kind.__name__, *fields, *_part_of_the_request(command.names))))
+
+
+def _part_of_the_request(names: Names | None) -> Fields:
+    """What of the names is part of the request: a map, which no field is. None of a retry's request id."""
+    if names is None or (names.reference is None and not names.metadata):
+        return ()
+    return ({"reference": names.reference, "metadata": names.metadata},)
 
 
 def _hashed_if_long(request: bytes) -> bytes:

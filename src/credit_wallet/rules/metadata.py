@@ -42,7 +42,7 @@ def malformed_reference(value: object, field: str = "reference") -> WalletError 
 
 
 def malformed_metadata(pairs: Metadata, field: str = "metadata") -> WalletError | None:
-    """Metadata are up to 20 pairs with different keys, and at most 4,000 characters in all."""
+    """Metadata are up to 20 pairs with different keys, and at most 2,000 characters in all."""
     if len(pairs) > MAX_METADATA_PAIRS:
         return InvalidRequest(f"{field} has at most {MAX_METADATA_PAIRS} pairs, not {len(pairs)}", field=field)
     for key, value in pairs:

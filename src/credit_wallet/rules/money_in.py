@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from credit_wallet.domain.acts import WORKER, Act
 from credit_wallet.domain.causes import NOT_PAID_BACK, PAID_BACK, Cause
 from credit_wallet.domain.commands import RequestAutoTopup, RequestTopup, SettleTopup
 from credit_wallet.domain.cycle import format_instant
@@ -35,6 +36,7 @@ from credit_wallet.errors import (
     WalletError,
 )
 from credit_wallet.rules.batch import Batch, emit, emit_once
+from credit_wallet.rules.by_hand import leave_act
 from credit_wallet.rules.credit import claw_back, credit, give_again
 from credit_wallet.rules.decision import TopupStep
 from credit_wallet.rules.declines import retry_at
@@ -56,7 +58,11 @@ def request_topup(batch: Batch, wallet: WalletState, command: RequestTopup) -> T
     topup_id = topup_id_of(command.wallet_id, command.stored_key)
     if topup_id not in batch.snapshot.topups and (refusal := _under_way(batch, wallet)):
         return refusal
-    return _open(batch, wallet, topup_id, command.amount_yen, "owner", command.flow)
+    is_new = topup_id not in batch.snapshot.topups
+    outcome = _open(batch, wallet, topup_id, command.amount_yen, "owner", command.flow)
+    if is_new:
+        leave_act(batch, command, "topup.requested", f"topup:{topup_id}", command.amount_yen * MICROS)
+    return outcome
 
 
 def request_auto_topup(batch: Batch, wallet: WalletState, command: RequestAutoTopup) -> TopupRequested | WalletError:
@@ -113,6 +119,9 @@ def settle_topup(batch: Batch, wallet: WalletState, command: SettleTopup) -> Top
     batch.decision.touched[wallet.wallet_id] = wallet
     if topup.status != status:
         note_step(batch, wallet, topup, _NEWS.get(topup.status))
+        if topup.status == "canceled" and command.author is not None:
+            act = Act("topup.canceled", f"topup:{topup.topup_id}", wallet.wallet_id)
+            batch.decision.acts.append((command.author, act))
     elif clawed_back_yen(topup) != clawed_back_before_yen:
         came_again = clawed_back_yen(topup) < clawed_back_before_yen
         note_step(batch, wallet, topup, "topup.reinstated" if came_again else "topup.clawed_back")
@@ -207,16 +216,18 @@ def _settle_payer(batch: Batch, wallet: WalletState, topup: TopupState, command:
     payer.customer = fact.customer or payer.customer
     if fact.payment_method is not None and fact.payment_method != payer.payment_method:
         payer.payment_method = fact.payment_method
-        _restart(payer)
+        _restart(batch, payer)
     if is_news and topup.status == "credited":
-        _restart(payer)
+        _restart(batch, payer)
     elif is_news and topup.status == "failed" and topup.origin == "auto":
         _count_failure(batch, payer, fact.decline or "later", topup.reason)
     if before != (payer.customer, payer.payment_method, payer.failures, payer.stopped, payer.retry_at, payer.reason):
         batch.decision.touched_payers[wallet.wallet_id] = payer
 
 
-def _restart(payer: PayerState) -> None:
+def _restart(batch: Batch, payer: PayerState) -> None:
+    if payer.stopped:
+        _leave_stop(batch, payer, "auto_topup.resumed")
     payer.failures, payer.stopped, payer.retry_at, payer.reason = 0, False, None, None
 
 
@@ -227,9 +238,15 @@ def _count_failure(batch: Batch, payer: PayerState, decline: DeclineKind, reason
     again_at = retry_at(decline, payer.failures, batch.now)
     if again_at is None:
         payer.stopped, payer.retry_at = True, None
+        _leave_stop(batch, payer, "auto_topup.stopped", reason=reason)
         emit(batch, batch.snapshot.wallets[payer.wallet_id], "auto_topup.stopped", reason=reason)
     else:
         payer.retry_at = format_instant(again_at)
+
+
+def _leave_stop(batch: Batch, payer: PayerState, kind: str, **after: object) -> None:
+    act = Act(kind, f"wallet:{payer.wallet_id}", payer.wallet_id, after=after or None)
+    batch.decision.acts.append((WORKER, act))
 
 
 def _payer(batch: Batch, wallet: WalletState) -> PayerState:

@@ -19,6 +19,7 @@ from credit_wallet.domain.outcomes import PaidBack
 from credit_wallet.domain.topups import Clawback, clawed_back_yen, pay_back_id_of
 from credit_wallet.errors import PayBackNotAllowed, RefundExceedsCharge, TopupNotFound, WalletError
 from credit_wallet.rules.batch import Batch
+from credit_wallet.rules.by_hand import leave_act
 from credit_wallet.rules.money_in import match_taken, note_step
 from credit_wallet.rules.state import WalletState
 
@@ -116,6 +117,7 @@ def pay_back(batch: Batch, wallet: WalletState, command: PayBack) -> PaidBack | 
     batch.snapshot.paid_back_yen += topup.reversed_yen - reversed_yen
     batch.decision.touched_topups[topup.topup_id] = topup
     note_step(batch, wallet, topup, "topup.clawed_back")
+    leave_act(batch, command, "topup.paid_back", f"topup:{topup.topup_id}", command.amount_yen * MICROS)
     return PaidBack(wallet.wallet_id, command.amount_yen * MICROS, wallet.balance_micros, topup_id=topup.topup_id)
 
 

@@ -113,7 +113,7 @@ def undo(batch: Batch, wallet: WalletState, command: Undo) -> Undone | WalletErr
     if charged is not None and not purchase.amount_micros:
         uncount_usage(batch, wallet, charged.usage, charged.occurred_at)
     elif purchase.txn_id is not None and not _is_returned(batch, purchase):
-        given_back = refund_charge(batch, wallet, purchase.txn_id, None, command.reason)
+        given_back = refund_charge(batch, wallet, purchase.txn_id, None, command.reason, purchase.names)
         if isinstance(given_back, WalletError):
             return given_back
         amount_micros, purchase.undone_txn_id = given_back.amount_micros, given_back.txn_id
@@ -130,7 +130,14 @@ def _pay(batch: Batch, wallet: WalletState, command: Buy, request: bytes) -> Bou
     remember_lots(batch, wallet)
     if command.hold_seconds is None:
         outcome: Charged | Held | WalletError = charge(
-            batch, wallet, command.amount_micros, command.note, command.key_id, command.actor, command.usage
+            batch,
+            wallet,
+            command.amount_micros,
+            command.note,
+            command.key_id,
+            command.actor,
+            command.usage,
+            command.names,
         )
     else:
         outcome = open_hold(
@@ -142,6 +149,7 @@ def _pay(batch: Batch, wallet: WalletState, command: Buy, request: bytes) -> Bou
             command.key_id,
             command.actor,
             command.usage,
+            command.names,
         )
     if isinstance(outcome, WalletError):
         return outcome
@@ -160,6 +168,7 @@ def _pay(batch: Batch, wallet: WalletState, command: Buy, request: bytes) -> Bou
         free_used=0,
         lease_until="",
         usage=command.usage and structs.replace(command.usage, price_version=outcome.price_version),
+        names=command.names,
     )
     batch.snapshot.purchases[purchase.purchase_key, wallet.wallet_id] = purchase
     batch.decision.touched[wallet.wallet_id] = wallet
@@ -208,7 +217,15 @@ def _charge_again(batch: Batch, wallet: WalletState, purchase: PurchaseState) ->
     if taken_micros or not purchase.amount_micros:
         note = "served after it was given back"
         purchase.txn_id = append(
-            batch, wallet, "charge", -taken_micros, taken, note, usage=purchase.usage, key_id=purchase.key_id
+            batch,
+            wallet,
+            "charge",
+            -taken_micros,
+            taken,
+            note,
+            usage=purchase.usage,
+            key_id=purchase.key_id,
+            names=purchase.names,
         )
         note_sale(batch, wallet, purchase.txn_id, purchase.actor)
         key = None if purchase.key_id is None else batch.snapshot.keys.get(purchase.key_id)

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from credit_wallet.domain.commands import Reverse
 from credit_wallet.domain.money import both, format_micros
+from credit_wallet.domain.names import Names
 from credit_wallet.domain.outcomes import EntryType, Refunded, Reversed
 from credit_wallet.errors import EntryNotFound, RefundExceedsCharge, WalletError
 from credit_wallet.rules import lots
 from credit_wallet.rules.batch import Batch, append
+from credit_wallet.rules.by_hand import leave_act
 from credit_wallet.rules.credit import claw_back, refusal_to_take, return_to_lots
 from credit_wallet.rules.pricing import uncount_usage
 from credit_wallet.rules.state import EntryRecord, WalletState
 
 
 def refund_charge(
-    batch: Batch, wallet: WalletState, txn_id: int, amount_micros: int | None, note: str | None
+    batch: Batch,
+    wallet: WalletState,
+    txn_id: int,
+    amount_micros: int | None,
+    note: str | None,
+    names: Names | None = None,
 ) -> Refunded | WalletError:
     """Refund ``amount_micros`` of a charge to the lots it came from; None refunds all that is left of it."""
     charge = named_entry(batch, wallet, txn_id, "charge")
@@ -39,7 +46,9 @@ def refund_charge(
         uncount_usage(batch, wallet, charge.usage, charge.occurred_at)
     batch.decision.returned[charge.txn_id] = charge
     wallet.balance_micros += amount_micros
-    append(batch, wallet, "refund", amount_micros, part, note, txn_id=refund_id, related_txn_id=charge.txn_id)
+    append(
+        batch, wallet, "refund", amount_micros, part, note, txn_id=refund_id, related_txn_id=charge.txn_id, names=names
+    )
     return_to_lots(batch, wallet, part)
     return Refunded(wallet.wallet_id, amount_micros, wallet.balance_micros, refund_id)
 
@@ -59,6 +68,8 @@ def reverse(batch: Batch, wallet: WalletState, command: Reverse) -> Reversed | W
     topup.returned_micros += command.amount_micros
     batch.decision.returned[topup.txn_id] = topup
     taken_micros, txn_id = claw_back(batch, wallet, topup.txn_id, command.amount_micros, command.note, "clawback")
+    subject = f"entry:{topup.txn_id}"
+    leave_act(batch, command, "topup.reversed", subject, command.amount_micros, command.note, txn_id=txn_id)
     return Reversed(wallet.wallet_id, taken_micros, wallet.balance_micros, txn_id)
 
 

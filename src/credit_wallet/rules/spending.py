@@ -8,6 +8,7 @@ from msgspec import structs
 
 from credit_wallet.domain.actors import NO_SELLERS, Actor, seller_of
 from credit_wallet.domain.money import MICROS, both, whole_yen
+from credit_wallet.domain.names import Names
 from credit_wallet.domain.outcomes import Alert, Charged
 from credit_wallet.domain.shares import WARN_PCTS, reached_pct, spent_pct, warn_pct
 from credit_wallet.domain.usage import Usage
@@ -32,6 +33,7 @@ def charge(
     key_id: int | None,
     actor: Actor,
     usage: Usage | None = None,
+    names: Names | None = None,
 ) -> Charged | WalletError:
     """Spend ``amount_micros`` of the balance for ``usage`` if no limit refuses it, on behalf of ``actor``."""
     key = None if key_id is None else paying_key(batch, wallet, key_id)
@@ -48,7 +50,7 @@ def charge(
         return refusal
     wallet.balance_micros -= amount_micros
     taken = lots.take(wallet.lots, amount_micros)
-    txn_id = append(batch, wallet, "charge", -amount_micros, taken, note, usage=usage, key_id=key_id)
+    txn_id = append(batch, wallet, "charge", -amount_micros, taken, note, usage=usage, key_id=key_id, names=names)
     if actor not in NO_SELLERS:
         note_sale(batch, wallet, txn_id, actor)
     if wallet.auto_topup_amount or wallet.low_balance_yen:

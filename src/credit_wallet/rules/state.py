@@ -17,6 +17,7 @@ from credit_wallet.domain.budgets import CALL, Budget, Reserved
 from credit_wallet.domain.causes import Cause
 from credit_wallet.domain.cycle import parse_instant
 from credit_wallet.domain.grants import GrantState
+from credit_wallet.domain.names import Names
 from credit_wallet.domain.outcomes import BudgetMode, EntryType, HoldStatus, LotKind, Outcome, PurchaseStatus
 from credit_wallet.domain.prices import NO_PRICES, PriceBook
 from credit_wallet.domain.shares import ALERT_THRESHOLDS_PCT
@@ -106,6 +107,8 @@ class KeyState(Struct):
     expires_at: str | None
     revoked_at: str | None
     group: str | None = None
+    may_spend: bool = True
+    """Whether ``spend`` is among its scopes."""
 
 
 class Counter(Struct, gc=False):
@@ -176,6 +179,8 @@ class HoldState(Struct):
     """Where the hold reserves what is left of it: the counters of the budgets that it matched."""
     is_counted: bool = False
     """Whether it has been captured before: a hold and all its captures are one call."""
+    names: Names | None = None
+    """Those of its captures, as far as they name no others."""
 
     @property
     def left_micros(self) -> int:
@@ -203,6 +208,8 @@ class PurchaseState(Struct):
     free_used: int
     lease_until: str
     usage: Usage | None = None
+    names: Names | None = None
+    """Those of all its entries."""
 
 
 class EntryRecord(Struct):

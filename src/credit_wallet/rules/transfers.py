@@ -21,6 +21,7 @@ from credit_wallet.errors import (
 )
 from credit_wallet.rules import lots
 from credit_wallet.rules.batch import Batch, append
+from credit_wallet.rules.by_hand import leave_act
 from credit_wallet.rules.credit import (
     after_credit,
     bring_in,
@@ -70,6 +71,8 @@ def transfer_out(batch: Batch, wallet: WalletState, command: TransferOut) -> Tra
         ),
     )
     emit_lower(batch, wallet, taken, command.amount_micros)
+    subject, to = f"transfer:{command.transfer_id}", {"to_wallet_id": command.to_wallet_id}
+    leave_act(batch, command, "transfer.created", subject, command.amount_micros, command.note, **to)
     return TransferredOut(wallet.wallet_id, command.amount_micros, wallet.balance_micros, txn_id)
 
 

@@ -56,6 +56,7 @@ from credit_wallet.errors import InvalidAmount, InvalidRequest, TransferNotAllow
 from credit_wallet.rules.consents import malformed_consent
 from credit_wallet.rules.correction_validation import malformed_adjustment
 from credit_wallet.rules.metadata import malformed_metadata
+from credit_wallet.rules.names import malformed_names
 from credit_wallet.rules.usage import malformed_usage
 
 MAX_ID = 2**63 - 1
@@ -73,6 +74,8 @@ def malformed(command: Command) -> WalletError | None:
             )
         if command.actor != OPERATOR and not is_actor(command.actor):
             return _bad_actor(command.actor)
+        if command.names is not None and (problem := malformed_names(command.names)):
+            return problem
         if not isinstance(command, Charge):
             if isinstance(command, Adjust | CreditGrant):
                 return _malformed_credit(command)
@@ -114,6 +117,7 @@ def _malformed_purchase(command: PurchaseCommand) -> WalletError | None:
         case Buy():
             return (
                 _malformed_spending(command)
+                or (None if command.names is None else malformed_names(command.names))
                 or _malformed_lease(command.lease_seconds)
                 or _malformed_count("free_retries", command.free_retries, 0, MAX_AMOUNT_YEN)
                 or (

@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec, Protocol, TypeAlias, TypeVar
 
 if TYPE_CHECKING:  # the alert job reads its SQL through this package with the standard library alone
+    from pathlib import Path
+
     from credit_wallet.domain.commands import Command
     from credit_wallet.domain.outcomes import Outcome
     from credit_wallet.domain.views import Finding, Upgrade
@@ -24,6 +26,10 @@ OLDEST_SAFE_SQLITE = (3, 51, 3)
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+Progress: TypeAlias = Callable[[str, int, int], None]
+"""Called with the current step, and the number of rows or pages done and in total."""
 
 
 class Connection(Protocol):
@@ -109,6 +115,9 @@ class Store(Protocol):
         transaction keeps it unknown.
         """
 
+    def settled_act_id(self) -> int:
+        """The same of acts."""
+
     def holding_back(self) -> list[Holder]:
         """The transactions that keep ``settled_txn_id`` at 0, the oldest first."""
 
@@ -144,6 +153,12 @@ class Database(Protocol):
         """Apply what is pending and backfill what plain SQL wrote; new tables get ``partitions``, where there are such.
 
         Raises ``MigrationError`` and ``DatabaseError``.
+        """
+
+    def write_file(self, target: Path, progress: Progress) -> None:
+        """Write all of the ledger, as it is at one moment, into the new SQLite file ``target``, while others use it.
+
+        It is on disk when this returns. Raises ``DatabaseError``.
         """
 
     def rollback(self, number: int) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import json
 
-from credit_wallet.domain.acts import Act, ActView, Author
+from credit_wallet.domain.acts import Act, ActFilter, ActView, Author
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.rules.decision import Decision
 from credit_wallet.stores import Connection, Source
@@ -46,14 +46,28 @@ def write_decided(connection: Connection, decision: Decision, at: str) -> None:
         write(connection, author, act, at)
 
 
-def acts(source: Source, wallet_id: int | None, before: int, limit: int) -> list[ActView]:
-    """Up to ``limit`` acts with an id below ``before``, newest first; on one wallet, or on all and on none."""
-    named: dict[str, Any] = {"before": before, "limit": limit}
-    if wallet_id is None:
-        rows = source.rows(SQL["acts"], named)
-    else:
-        rows = source.rows(SQL["acts_of_wallet"], {**named, "wallet_id": wallet_id})
-    return [_view(row) for row in rows]
+def acts(source: Source, wanted: ActFilter, before: int, limit: int) -> list[ActView]:
+    """Up to ``limit`` acts with an id below ``before``, newest first."""
+    named = {
+        "before": before,
+        "limit": limit,
+        "wallet_id": wanted.wallet_id,
+        "kind": wanted.kind,
+        "author": wanted.by,
+        "subject": wanted.subject,
+        "since": wanted.since,
+        "until": wanted.until,
+    }
+    return [_view(row) for row in source.rows(SQL[_statement(wanted)], named)]
+
+
+def _statement(wanted: ActFilter) -> str:
+    """The one that goes along the index with the fewest rows."""
+    if wanted.subject is not None:
+        return "acts_on"
+    if wanted.wallet_id is not None:
+        return "acts_of_wallet"
+    return "acts" if wanted.by is None else "acts_by"
 
 
 def _view(row: tuple[Any, ...]) -> ActView:

@@ -12,6 +12,7 @@ from typing import Any
 
 from msgspec import Struct, structs
 
+from credit_wallet.domain.acts import Act, Author
 from credit_wallet.domain.commands import Command, CreditGrant
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.grants import (
@@ -24,7 +25,7 @@ from credit_wallet.domain.grants import (
     Terms,
     occurrence_at,
 )
-from credit_wallet.domain.money import MICROS
+from credit_wallet.domain.money import MICROS, decimal_text
 from credit_wallet.domain.outcomes import LotKind
 from credit_wallet.errors import (
     GrantNotFound,
@@ -36,6 +37,7 @@ from credit_wallet.errors import (
 from credit_wallet.rules.decision import Decision
 from credit_wallet.rules.state import Snapshot
 from credit_wallet.stores import Connection, Source
+from credit_wallet.stores.acts import record
 from credit_wallet.stores.sql import statements
 
 _SQL = statements("grants.sql")
@@ -91,7 +93,7 @@ def _state(row: tuple[Any, ...]) -> GrantState:
 # Jobs
 
 
-def create_grant(connection: Connection, new: NewGrant, now: datetime) -> int:
+def create_grant(connection: Connection, new: NewGrant, author: Author, now: datetime) -> int:
     """Make a grant, unless the same request has made it; return its id.
 
     Raises ``WalletNotFound``, ``InvalidRequest``, ``IdempotencyConflict`` and ``TooManyGrants``.
@@ -123,7 +125,13 @@ def create_grant(connection: Connection, new: NewGrant, now: datetime) -> int:
     [(grant_id,)] = connection.execute(
         _SQL["create"], {**_columns(new), "starts_at": starts_at, "created_at": at, "next_at": next_at}
     ).fetchall()
+    settings = {name: value for name, value in structs.asdict(new).items() if name not in _NOT_TERMS}
+    promised = {"amount": decimal_text(new.amount_micros), **settings, "starts_at": starts_at}
+    record(connection, author, Act("grant.created", f"grant:{grant_id}", new.wallet_id, after=promised), now)
     return int(grant_id)
+
+
+_NOT_TERMS = ("wallet_id", "idempotency_key", "amount_micros")
 
 
 def _columns(new: NewGrant) -> dict[str, Any]:
@@ -154,7 +162,7 @@ def _is_same(new: NewGrant, made: Sequence[Any]) -> bool:
     return all(wanted[name] == there[name] for name in names)
 
 
-def cancel_grant(connection: Connection, grant_id: int, now: datetime) -> None:
+def cancel_grant(connection: Connection, grant_id: int, author: Author, now: datetime) -> None:
     """Cancel a grant, unless it has ended. Raises ``GrantNotFound``."""
     owners = connection.execute(_SQL["owner_of"], {"grant_id": grant_id}).fetchall()
     if not owners:
@@ -162,7 +170,8 @@ def cancel_grant(connection: Connection, grant_id: int, now: datetime) -> None:
     [(wallet_id,)] = owners
     connection.execute(_SQL["lock_wallet"], {"wallet_id": wallet_id})
     named = {"wallet_id": wallet_id, "grant_id": grant_id, "at": format_instant(now)}
-    connection.execute(_SQL["cancel"], named)
+    if connection.execute(_SQL["cancel"], named).fetchall():
+        record(connection, author, Act("grant.canceled", f"grant:{grant_id}", wallet_id), now)
 
 
 def no_grant(grant_id: int) -> GrantNotFound:

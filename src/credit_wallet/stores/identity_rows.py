@@ -11,13 +11,15 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from credit_wallet.domain.actors import Actor
 from credit_wallet.domain.actors import seller as seller_actor
 from credit_wallet.domain.acts import Act, Author
 from credit_wallet.domain.budget_settings import NewKey
 from credit_wallet.domain.cycle import format_instant
+from credit_wallet.domain.operators import Opened, OperatorAccess
+from credit_wallet.domain.permissions import scopes_of
 from credit_wallet.domain.tokens import NewToken
 from credit_wallet.domain.views import Access, SecretView, SellerAccess, SellerView
 from credit_wallet.errors import (
@@ -62,24 +64,31 @@ class _Identity(Struct, frozen=True):
 # What a token opens
 
 
-def opened(source: Source, token_hash: str, now: datetime) -> Access | SellerAccess | None:
-    """The access that a token gives; None when it is unknown, revoked or expired, or matches several secrets."""
+def opened(source: Source, token_hash: str, now: datetime) -> Opened | None:
+    """The access that a token gives; None when it is unknown, revoked or expired, or opens several things."""
     at = format_instant(now)
-    found: dict[_Identity, str | None] = {}
-    for wallet_id, key_id, seller_id, _, ends_at, expires_at, revoked_at in source.rows(
-        SQL["opened"], {"token_hash": token_hash}
-    ):
+    found: dict[Opened, str | None] = {}
+    for row in source.rows(SQL["opened"], {"token_hash": token_hash}):
+        *_, ends_at, expires_at, revoked_at = row[:7]
         end = min((each for each in (ends_at, expires_at) if each is not None), default=None)
         if revoked_at is None and (end is None or end > at):
-            identity = _Identity(wallet_id, key_id, seller_id)
-            known = found.get(identity, end)
-            found[identity] = None if end is None or known is None else max(known, end)
+            access = _access_of(row)
+            known = found.get(access, end)
+            found[access] = None if end is None or known is None else max(known, end)
     if len(found) != 1:
         return None
-    [(identity, end)] = found.items()
-    if identity.seller_id:
-        return SellerAccess(identity.seller_id, end)
-    return Access(identity.wallet_id, identity.key_id or None, end)
+    [(access, end)] = found.items()
+    return access if end is None else structs.replace(access, ends_at=end)
+
+
+def _access_of(row: tuple[Any, ...]) -> Opened:
+    """What a row of ``opened`` opens."""
+    wallet_id, key_id, seller_id, *_, scopes, operator_id, name, role = row
+    if operator_id:
+        return OperatorAccess(operator_id, name, role)
+    if seller_id:
+        return SellerAccess(seller_id)
+    return Access(wallet_id, key_id, scopes=scopes_of(scopes)) if key_id else Access(wallet_id, None)
 
 
 def wallets_of(source: Source, token_hash: str) -> tuple[int, ...]:
@@ -114,7 +123,8 @@ def create_key(
             max=MAX_KEYS,
         )
     row = {**named, "label": key.label, "monthly_cap_yen": key.monthly_cap_yen, "expires_at": expires_at}
-    [(key_id,)] = connection.execute(SQL["create_key"], {**row, "key_group": key.group}).fetchall()
+    row |= {"key_group": key.group, "scopes": key.scopes}
+    [(key_id,)] = connection.execute(SQL["create_key"], row).fetchall()
     key_id = int(key_id)
     names = profile_rows.Names(key.label, key.reference, key.metadata)
     profile_rows.put_names(connection, wallet_id, key_id, names, token.prefix, format_instant(now))

@@ -75,6 +75,11 @@ def pending(schema: Schema) -> list[str]:
     return [name for name in manifest() if name not in recorded]
 
 
+def of_later_releases(schema: Schema) -> list[str]:
+    """Names of the migrations that were applied and that this release does not know."""
+    return sorted(set(_recorded(schema)) - set(manifest()))
+
+
 def require_current(schema: Schema) -> None:
     """Raise ``MigrationError`` when a migration is still to be applied."""
     if missing := pending(schema):

@@ -9,9 +9,10 @@ from msgspec import Struct, json
 
 from credit_wallet.domain.cycle import day_number
 from credit_wallet.domain.money import MICROS
+from credit_wallet.domain.names import Names
 from credit_wallet.domain.outcomes import Alert, Outcome
 from credit_wallet.domain.usage import Usage
-from credit_wallet.rules.details import exact_micros, format_detail, parse_detail, usage_of
+from credit_wallet.rules.details import exact_micros, format_detail, names_of, parse_detail, usage_of
 from credit_wallet.rules.lots import format_allocation, parse_allocation
 from credit_wallet.rules.state import EntryRecord, HoldState, PurchaseState, Remembered
 from credit_wallet.stores.budget_rows import format_reserved, parse_reserved
@@ -84,6 +85,7 @@ def hold_of(row: tuple[Any, ...]) -> HoldState:
         reserved_text,
     ) = row
     reserved, is_counted = parse_reserved(reserved_text)
+    said = parse_detail(usage)
     captured_micros = captured_yen * MICROS + captured_fraction
     above_micros = above_yen * MICROS + above_fraction
     return HoldState(
@@ -101,9 +103,10 @@ def hold_of(row: tuple[Any, ...]) -> HoldState:
         closer,
         bool(served),
         above_micros,
-        _parse_usage(usage),
+        usage_of(said),
         reserved,
         is_counted or bool(captured_micros or above_micros),
+        names_of(said),
     )
 
 
@@ -130,7 +133,7 @@ def hold_row(hold: HoldState) -> tuple[Any, ...]:
         amount_fraction,
         captured_fraction,
         above_fraction,
-        _format_usage(hold.usage),
+        _format_usage(hold.usage, hold.names),
         format_reserved(hold),
     )
 
@@ -139,7 +142,8 @@ def purchase_of(row: tuple[Any, ...]) -> PurchaseState:
     """A purchase from ``PURCHASE_COLUMNS``."""
     *before, amount_yen, txn_id, hold_id, undone_txn_id, free_used, lease_until, amount_fraction, usage = row
     amount_micros = amount_yen * MICROS + amount_fraction
-    after = (txn_id, hold_id, undone_txn_id, free_used, lease_until, _parse_usage(usage))
+    said = parse_detail(usage)
+    after = (txn_id, hold_id, undone_txn_id, free_used, lease_until, usage_of(said), names_of(said))
     return PurchaseState(*(*before, amount_micros, *after))
 
 
@@ -161,18 +165,14 @@ def purchase_row(purchase: PurchaseState, changed_on: str) -> tuple[Any, ...]:
         purchase.free_used,
         purchase.lease_until,
         amount_fraction,
-        _format_usage(purchase.usage),
+        _format_usage(purchase.usage, purchase.names),
         changed_on,
     )
 
 
-def _parse_usage(text: str | None) -> Usage | None:
-    return None if text is None else usage_of(parse_detail(text))
-
-
-def _format_usage(usage: Usage | None) -> str | None:
-    """What a hold or a purchase is for, in the words of an entry's detail."""
-    return None if usage is None else format_detail(None, 0, usage)
+def _format_usage(usage: Usage | None, names: Names | None) -> str | None:
+    """What a hold or a purchase is for and what it is called, in the words of an entry's detail."""
+    return None if usage is None and names is None else format_detail(None, 0, usage, names=names)
 
 
 def entry_of(row: tuple[Any, ...]) -> EntryRecord:

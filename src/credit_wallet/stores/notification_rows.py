@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
 from msgspec import Struct, json
 
+from credit_wallet.domain.acts import Act, Author, difference
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.views import DeliveryView
 from credit_wallet.notices.targets import (
@@ -21,6 +22,7 @@ from credit_wallet.notices.targets import (
     rotated,
 )
 from credit_wallet.stores import Connection
+from credit_wallet.stores.acts import record
 from credit_wallet.stores.jobs import mailboxes
 from credit_wallet.stores.sql import statements
 
@@ -79,6 +81,7 @@ def put_targets(
     now: datetime,
     *,
     confirmed: bool,
+    author: Author,
 ) -> dict[int, str]:
     """Replace a wallet's targets by what ``choose`` makes of them; return the new secrets, by target.
 
@@ -89,6 +92,8 @@ def put_targets(
     wanted = choose([*known.values()])
     for url in known.keys() - {chosen.settings.url for chosen in wanted}:
         _drop(connection, known[url])
+        act = _act("removed", wallet_id, known[url].target_id, described(known[url]), None)
+        record(connection, author, act, now)
     new: dict[int, str] = {}
     for chosen in wanted:
         before = known.get(chosen.settings.url)
@@ -103,7 +108,36 @@ def put_targets(
         target_id = _put(connection, wallet_id, chosen.settings, secrets, format_instant(now), confirm_by)
         if secrets and (before is None or secrets != before.secrets):
             new[target_id] = secrets[0][0]
+        for act in _acts(wallet_id, target_id, before, chosen, has_new_secret=target_id in new):
+            record(connection, author, act, now)
     return new
+
+
+def _acts(
+    wallet_id: int, target_id: int, before: Target | None, chosen: Chosen, *, has_new_secret: bool
+) -> Iterator[Act]:
+    """What was done to a target that is wanted: settings, and secrets of those that were there."""
+    after = described(chosen.settings)
+    if before is None:
+        yield _act("added", wallet_id, target_id, None, after)
+        return
+    was, now = difference(described(before), after)
+    if now:
+        yield _act("configured", wallet_id, target_id, was, now)
+    if has_new_secret:
+        yield _act("secret_rotated", wallet_id, target_id, None, None)
+    if chosen.again and before.stopped is not None:
+        yield _act("restarted", wallet_id, target_id, {"stopped": before.stopped}, None)
+
+
+def _act(done: str, wallet_id: int, target_id: int, before: dict[str, Any] | None, after: dict[str, Any] | None) -> Act:
+    return Act(f"target.{done}", f"target:{target_id}", wallet_id, before, after)
+
+
+def described(settings: TargetSettings) -> dict[str, Any]:
+    """The settings of a target as the log of acts has them, without what its address has of secrets."""
+    named = {name: getattr(settings, name) for name in TargetSettings.__struct_fields__ if name != "url"}
+    return {"address": address_of(settings.url), **named}
 
 
 def _put(
@@ -132,15 +166,20 @@ def _drop(connection: Connection, target: Target) -> None:
     connection.execute(SQL["drop_target"], {**this, "wallet_id": target.wallet_id}).fetchall()
 
 
-def resend(connection: Connection, delivery_id: int | None, now: datetime) -> int:
+def resend(connection: Connection, delivery_id: int | None, author: Author, now: datetime) -> int:
     """Resend a delivery, or with None all dead ones; return how many. Those without a target stay dead."""
     at = {"at": format_instant(now)}
     if delivery_id is None:
         rows = connection.execute(SQL["resend_dead"], at).fetchall()
     else:
         rows = connection.execute(SQL["resend"], {**at, "delivery_id": delivery_id}).fetchall()
-    for target_id in sorted({target_id for (target_id,) in rows}):
+    for target_id in sorted({target_id for target_id, _ in rows}):
         connection.execute(SQL["begin_anew"], {**at, "target_id": target_id})
+    if rows:
+        of = {wallet_id for _, wallet_id in rows}
+        subject = "deliveries:dead" if delivery_id is None else f"delivery:{delivery_id}"
+        wallet_id = of.pop() if len(of) == 1 else OPERATOR
+        record(connection, author, Act("delivery.resent", subject, wallet_id, after={"deliveries": len(rows)}), now)
     return len(rows)
 
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from msgspec import json
 
+from credit_wallet.domain.acts import Act, Author
 from credit_wallet.domain.commands import Buy, Capture, Charge, Command, Hold
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.money import MICROS, decimal_text, micros_of
@@ -19,6 +20,7 @@ from credit_wallet.domain.prices import NO_PRICES, AppliedPrices, Price, PriceBo
 from credit_wallet.rules.decision import Decision
 from credit_wallet.rules.state import Snapshot
 from credit_wallet.stores import Connection, Source
+from credit_wallet.stores.acts import record
 from credit_wallet.stores.sql import statements
 
 _SQL = statements("prices.sql")
@@ -142,7 +144,7 @@ def write_tier_usage(connection: Connection, decision: Decision) -> None:
 
 
 def apply_prices(
-    connection: Connection, dialect: str, prices: Sequence[Price], sha256: str, applied_by: str, now: datetime
+    connection: Connection, dialect: str, prices: Sequence[Price], sha256: str, author: Author, now: datetime
 ) -> AppliedPrices:
     """Make ``prices`` the newest version, unless they are that already.
 
@@ -163,11 +165,14 @@ def apply_prices(
         return AppliedPrices(newest.version, ())
     version = newest.version + 1
     connection.execute(
-        sql["put_version"], {"version": version, "applied_at": at, "applied_by": applied_by, "sha256": sha256}
+        sql["put_version"], {"version": version, "applied_at": at, "applied_by": author.name, "sha256": sha256}
     )
     connection.execute(
         sql["put_prices"], {"version": version, "prices": json.encode([_row(price) for price in prices]).decode()}
     )
+    applied = {"version": version, "sha256": sha256, "changes": len(changes)}
+    act = Act("prices.applied", f"prices:{version}", before={"version": newest.version}, after=applied)
+    record(connection, author, act, now)
     return AppliedPrices(version, changes)
 
 

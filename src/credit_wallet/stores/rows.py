@@ -11,6 +11,7 @@ from msgspec import Struct, json
 
 from credit_wallet.domain.money import MICROS
 from credit_wallet.domain.outcomes import LotKind
+from credit_wallet.domain.permissions import scopes_of
 from credit_wallet.domain.settings import SETTINGS, Setting
 from credit_wallet.domain.shares import ALERT_THRESHOLDS_PCT, thresholds_pct
 from credit_wallet.rules.state import KeyState, Lot, LotOpening, WalletState
@@ -47,7 +48,7 @@ RESTING_COLUMNS = (
 
 KEY_COLUMNS = """
 key_id, wallet_id, monthly_cap_yen, current_cycle, cycle_spent_yen, held_yen, expires_at, revoked_at,
-cycle_spent_fraction, held_fraction, key_group
+cycle_spent_fraction, held_fraction, key_group, scopes
 """
 LOT_COLUMNS = "wallet_id, lot_id, kind, granted_yen, expires_at, granted_fraction"
 
@@ -248,6 +249,7 @@ def key_of(row: tuple[Any, ...]) -> KeyState:
         cycle_spent_fraction,
         held_fraction,
         group,
+        scopes,
     ) = row
     return KeyState(
         key_id,
@@ -259,6 +261,7 @@ def key_of(row: tuple[Any, ...]) -> KeyState:
         expires_at,
         revoked_at,
         group,
+        scopes is None or "spend" in scopes_of(scopes),
     )
 
 

@@ -10,6 +10,7 @@ from msgspec import DecodeError, json
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.money import MICROS
 from credit_wallet.domain.outcomes import BudgetMode
+from credit_wallet.domain.permissions import ordered, scopes_of
 from credit_wallet.domain.views import HoldView, KeyView, TopupView, Totals, Transaction, TransactionView, WalletView
 from credit_wallet.errors import DatabaseCorrupt
 from credit_wallet.rules.details import EntryDetail, exact_micros, parse_detail
@@ -125,12 +126,14 @@ def _fields_of(columns: tuple[Any, ...]) -> tuple[Any, ...]:
         amount_micros = amount_yen * MICROS
         says: tuple[Any, ...] = (None, None, None, {}, {})
         reason = None
+        names: tuple[Any, ...] = (None, None, {}, None)
     else:
         detail = _detail_of(txn_id, text)
         ledger_micros = None if ledger_yen is None else ledger_yen * MICROS + detail.fraction
         amount_micros, says, reason = exact_micros(amount_yen, detail), _usage_fields(detail), detail.reason
+        names = (detail.request_id, detail.reference, detail.metadata or {}, detail.idempotency_key)
     said = (txn_type, occurred_at, note, ledger_micros, *related)
-    return (txn_id, wallet_id, amount_yen, amount_micros, *said, *says, cause, reason)
+    return (txn_id, wallet_id, amount_yen, amount_micros, *said, *says, cause, reason, *names)
 
 
 def _detail_of(txn_id: int, text: str) -> EntryDetail:
@@ -178,9 +181,9 @@ def wallet_view(row: WalletRow, cycle: str, spent_micros: int) -> WalletView:
 
 def key_view(row: tuple[Any, ...]) -> KeyView:
     """A key from the statements ``keys`` and ``key``."""
-    key_id, wallet_id, label, cap_yen, spent_yen, spent_fraction, held_yen, held_fraction, *state = row
+    key_id, wallet_id, label, cap_yen, spent_yen, spent_fraction, held_yen, held_fraction, *others = row
+    created_at, expires_at, revoked_at, group, scopes, reference, metadata, token_prefix = others
     spent_micros, held_micros = micros(spent_yen, spent_fraction), micros(held_yen, held_fraction)
-    created_at, expires_at, revoked_at, group, reference, metadata, token_prefix = state
     return KeyView(
         key_id,
         wallet_id,
@@ -192,6 +195,7 @@ def key_view(row: tuple[Any, ...]) -> KeyView:
         expires_at,
         revoked_at,
         group,
+        ordered(scopes_of(scopes)),
         reference or None,
         parse_metadata(metadata),
         token_prefix or None,

@@ -18,11 +18,11 @@ from cachetools import FIFOCache
 from msgspec import Struct, structs
 
 from credit_wallet.domain.actors import OPERATOR, PAYER, Actor, seller
-from credit_wallet.domain.operators import ROOT, OperatorAccess
+from credit_wallet.domain.operators import ROOT, Opened, OperatorAccess
 from credit_wallet.domain.permissions import (
     OF_A_WALLET,
-    ORDINARY_SCOPES,
     PERMISSIONS,
+    Kind,
     Permission,
     kind_of_operator,
     kinds_of_key,
@@ -61,13 +61,13 @@ class Caller(Struct, frozen=True):
     permissions: frozenset[Permission] = frozenset()
 
     @classmethod
-    def of(cls, opened: Access | SellerAccess | OperatorAccess) -> Caller:
+    def of(cls, opened: Opened) -> Caller:
         """Whoever has the token that opens this, with the permissions of that kind of caller."""
         if isinstance(opened, OperatorAccess):
             return cls(operator=opened, permissions=permissions_of((kind_of_operator(opened.role),)))
         if isinstance(opened, SellerAccess):
             return cls(seller=opened, permissions=permissions_of(("seller",)))
-        kinds = ("owner",) if opened.key_id is None else kinds_of_key(ORDINARY_SCOPES)
+        kinds: tuple[Kind, ...] = ("owner",) if opened.key_id is None else kinds_of_key(opened.scopes)
         return cls(opened, permissions=permissions_of(kinds))
 
     def require(self, needed: Permission) -> None:
@@ -122,7 +122,7 @@ class _Remembered(NamedTuple):
 
     since: float
     writes_by_others: int | None
-    access: Access | SellerAccess
+    access: Opened
     caller: Caller
 
 

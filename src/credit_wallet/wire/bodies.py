@@ -8,21 +8,14 @@ from msgspec import UNSET, Meta, Struct, UnsetType, structs
 
 from credit_wallet.domain.budgets import KEY_GROUP, MAX_GROUP_LENGTH
 from credit_wallet.domain.commands import (
-    MAX_ATTEMPT_LENGTH,
     MAX_HOLD_SECONDS,
     MAX_IDEMPOTENCY_KEY_LENGTH,
-    MAX_LEASE_SECONDS,
     MAX_NOTE_LENGTH,
 )
 from credit_wallet.domain.consents import ConsentLanguage, ConsentText
-from credit_wallet.domain.metadata import (
-    MAX_METADATA_KEY_LENGTH,
-    MAX_METADATA_PAIRS,
-    MAX_METADATA_VALUE_LENGTH,
-    MAX_REFERENCE_LENGTH,
-)
 from credit_wallet.domain.money import MAX_AMOUNT_YEN
 from credit_wallet.domain.outcomes import BudgetMode
+from credit_wallet.domain.permissions import Scope
 from credit_wallet.domain.prices import GROUP
 from credit_wallet.domain.shares import MAX_OWN_THRESHOLDS, MAX_THRESHOLD_PCT
 from credit_wallet.domain.tokens import MAX_TOKEN_LENGTH
@@ -36,6 +29,7 @@ from credit_wallet.notices.targets import (
     WantedTarget,
 )
 from credit_wallet.notices.texts import KINDS
+from credit_wallet.wire.names import Metadata, Reference, RequestId
 
 MAX_BATCH_CHARGES = 1_000
 
@@ -91,24 +85,6 @@ KeyGroup = Annotated[
     ),
 ]
 
-Reference = Annotated[
-    str,
-    Meta(
-        min_length=1,
-        max_length=MAX_REFERENCE_LENGTH,
-        pattern="^[^\\x00-\\x1f\\x7f]*$",
-        description="The caller's own id of it.",
-        examples=["cust_1"],
-    ),
-]
-MetadataPairs = Annotated[
-    dict[
-        Annotated[str, Meta(min_length=1, max_length=MAX_METADATA_KEY_LENGTH, pattern="^[^\\x00-\\x1f\\x7f]*$")],
-        Annotated[str, Meta(max_length=MAX_METADATA_VALUE_LENGTH, pattern="^[^\\x00]*$")],
-    ],
-    Meta(max_length=MAX_METADATA_PAIRS),
-]
-
 OverlapSeconds = Annotated[
     int, Meta(ge=0, le=MAX_HOLD_SECONDS, description="0 ends the earlier tokens at once, for one that has leaked.")
 ]
@@ -147,6 +123,8 @@ class ChargeBody(Sold, frozen=True, kw_only=True):
 
     note: Note | None = None
     wallet_id: Id | None = None
+    reference: Reference | None = None
+    metadata: Metadata | None = None
 
 
 class HoldBody(Sold, frozen=True, kw_only=True):
@@ -155,11 +133,11 @@ class HoldBody(Sold, frozen=True, kw_only=True):
     ttl_seconds: Annotated[int, Meta(ge=1, le=MAX_HOLD_SECONDS)] = 900
     note: Note | None = None
     wallet_id: Id | None = None
+    reference: Reference | None = None
+    metadata: Metadata | None = None
 
 
-Attempt = Annotated[str, Meta(min_length=1, max_length=MAX_ATTEMPT_LENGTH, pattern="^[ -~]+$")]
 SentKey = Annotated[str, Meta(min_length=1, max_length=MAX_IDEMPOTENCY_KEY_LENGTH, pattern="^[ -~]+$")]
-LeaseSeconds = Annotated[int, Meta(ge=1, le=MAX_LEASE_SECONDS)]
 
 
 class CaptureBody(Sold, frozen=True, kw_only=True):
@@ -168,6 +146,8 @@ class CaptureBody(Sold, frozen=True, kw_only=True):
     hold_id: Id
     final: bool = True
     above: Literal["reject", "up_to_balance"] = "reject"
+    reference: Reference | None = None
+    metadata: Metadata | None = None
 
 
 class ReleaseBody(Body, frozen=True):
@@ -183,50 +163,14 @@ class ExtendBody(Body, frozen=True):
     ttl_seconds: Annotated[int, Meta(ge=1, le=MAX_HOLD_SECONDS)]
 
 
-class BuyBody(Sold, frozen=True, kw_only=True):
-    """The price of a request, and the attempt to serve it."""
-
-    attempt: Attempt
-    hold_seconds: Annotated[int, Meta(ge=1, le=MAX_HOLD_SECONDS)] | None = None
-    lease_seconds: LeaseSeconds = 30
-    free_retries: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
-    note: Note | None = None
-    wallet_id: Id | None = None
-
-
-class ServeBody(Body, frozen=True):
-    """The attempt whose response has reached the buyer."""
-
-    wallet_id: Id
-    purchase_key: SentKey
-    attempt: Attempt
-    forget: bool = False
-
-
-class RenewBody(Body, frozen=True):
-    """The attempt that is still working."""
-
-    wallet_id: Id
-    purchase_key: SentKey
-    attempt: Attempt
-    lease_seconds: LeaseSeconds = 30
-
-
-class UndoBody(Body, frozen=True):
-    """The attempt that failed, and why."""
-
-    wallet_id: Id
-    purchase_key: SentKey
-    attempt: Attempt
-    reason: Note = "not served"
-
-
 class RefundBody(Body, frozen=True):
     """The charge to refund, in full or in part."""
 
     txn_id: Id
     amount_yen: Amount | None = None
     note: Note | None = None
+    reference: Reference | None = None
+    metadata: Metadata | None = None
 
 
 class OperatorTopupBody(Body, frozen=True):
@@ -237,6 +181,8 @@ class OperatorTopupBody(Body, frozen=True):
     promo: bool = False
     expires_at: End | None = None
     note: Note | None = None
+    reference: Reference | None = None
+    metadata: Metadata | None = None
 
 
 class TransferBody(Body, frozen=True):
@@ -262,6 +208,9 @@ class BatchItem(Sold, frozen=True, kw_only=True):
     wallet_id: Id
     idempotency_key: SentKey
     note: Note | None = None
+    request_id: RequestId | None = None
+    reference: Reference | None = None
+    metadata: Metadata | None = None
 
 
 class BatchBody(Body, frozen=True):
@@ -357,7 +306,7 @@ class CreateWalletBody(Body, frozen=True):
     auto_topup_amount: YenOrZero = 0
     time_zone: Annotated[str, Meta(description="IANA name; the billing cycle is a month there.")] = "UTC"
     reference: Reference | None = None
-    metadata: MetadataPairs = {}
+    metadata: Metadata = {}
 
 
 class EnabledBody(Body, frozen=True):
@@ -369,7 +318,7 @@ class EnabledBody(Body, frozen=True):
 class MetadataBody(Body, frozen=True):
     """A wallet's metadata, all of them."""
 
-    metadata: MetadataPairs
+    metadata: Metadata
 
 
 class PriceGroupBody(Body, frozen=True):
@@ -385,8 +334,9 @@ class CreateKeyBody(Body, frozen=True):
     monthly_cap_yen: YenOrZero = 0
     expires_at: End | None = None
     group: KeyGroup | None = None
+    scopes: Annotated[list[Scope], Meta(min_length=1, max_length=3)] | None = None
     reference: Reference | None = None
-    metadata: MetadataPairs = {}
+    metadata: Metadata = {}
 
 
 class ConfigureKeyBody(Body, frozen=True, kw_only=True):
@@ -396,7 +346,7 @@ class ConfigureKeyBody(Body, frozen=True, kw_only=True):
     monthly_cap_yen: YenOrZero | UnsetType = UNSET
     group: KeyGroup | UnsetType | None = UNSET
     reference: Reference | UnsetType | None = UNSET
-    metadata: MetadataPairs | UnsetType = UNSET
+    metadata: Metadata | UnsetType = UNSET
 
     def asked(self) -> dict[str, Any]:
         """What was sent of it, as the library takes it."""

@@ -8,13 +8,12 @@ from secrets import token_hex
 
 from credit_wallet.domain.commands import MAX_NOTE_LENGTH
 from credit_wallet.domain.money import MICROS, decimal_text
+from credit_wallet.domain.names import MAX_REQUEST_ID_LENGTH
 from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.domain.shares import spent_pct, warn_pct
 from credit_wallet.domain.views import WalletView
 from credit_wallet.errors import InvalidRequest
 from credit_wallet.wire.asgi import RawHeaders
-
-MAX_REQUEST_ID_BYTES = 128
 
 ACT_NOTE = "X-Act-Note"
 """The header that says why something is changed: it stands in the log of acts."""
@@ -73,17 +72,23 @@ def act_note(given: str | None) -> str | None:
 
 def request_id_header(given: bytes | None) -> tuple[bytes, bytes]:
     """The caller's own request id when it is short and printable, else a new one."""
-    if (
-        given is not None
-        and 0 < len(given) <= MAX_REQUEST_ID_BYTES
-        and given.isascii()
-        and given.decode().isprintable()
-    ):
-        return (b"x-request-id", given)
-    return (b"x-request-id", next(_request_ids))
+    return (b"x-request-id", next(_request_ids) if given is None or sent_request_id(given) is None else given)
+
+
+def sent_request_id(given: bytes | None) -> str | None:
+    """The caller's own request id when it is short and printable, else None."""
+    if given is None or not 0 < len(given) <= MAX_REQUEST_ID_LENGTH or not given.isascii():
+        return None
+    request_id = given.decode()
+    return request_id if request_id.isprintable() else None
+
+
+def only_request_id(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
+    """What the headers of a request give as its id; of two ids neither counts."""
+    given = [value for name, value in headers if name == b"x-request-id"]
+    return given[0] if len(given) == 1 else None
 
 
 def request_id_of(headers: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, bytes]:
-    """The same from the headers of a request; of two ids neither counts."""
-    given = [value for name, value in headers if name == b"x-request-id"]
-    return request_id_header(given[0] if len(given) == 1 else None)
+    """The header of the answer to a request."""
+    return request_id_header(only_request_id(headers))

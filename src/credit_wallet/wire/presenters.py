@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
 
 from msgspec import structs
 
@@ -10,10 +13,11 @@ from credit_wallet.domain.outcomes import EntryType
 from credit_wallet.domain.views import Access, Transaction, next_expiring
 from credit_wallet.domain.whole_numbers import whole_number
 from credit_wallet.errors import InvalidRequest, WalletError
-from credit_wallet.ledger.reading_lanes import OWNERS, REPORTS, Lane
+from credit_wallet.ledger.reading_lanes import OPERATORS, OWNERS, REPORTS, Lane
 from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.notices.targets import TargetView
 from credit_wallet.runtime import deadlines
+from credit_wallet.stores.entry_names import Position, Wanted
 from credit_wallet.wire.asgi import RawHeaders
 from credit_wallet.wire.auth import Caller, own_access
 from credit_wallet.wire.headers import wallet_headers
@@ -21,11 +25,16 @@ from credit_wallet.wire.replies import TransactionPage, WalletReply
 from credit_wallet.wire.visibility import visible_key
 
 MAX_PAGE = 200
+NO_NAMES = Wanted()
 
 MAX_STEPS = 50
 """Steps that are looked through for one page: 100,000 entries. The next page goes on where this one ended."""
 
+MAX_NAMED_STEPS = 10
+"""The same of entries with a name: 10,000 entries."""
+
 CURSOR_PATTERN = "^[1-9][0-9]{0,17}$"
+ALL_CURSOR_PATTERN = "^[1-9][0-9]{0,17}-[1-9][0-9]{0,17}$"
 
 
 def wallet_shown(
@@ -60,16 +69,25 @@ async def transactions_shown(
     type: EntryType | None,  # noqa: A002 - the parameter's name in HTTP
     key_id: int | None,
     note: str | None,
+    names: Wanted = NO_NAMES,
 ) -> TransactionPage:
     """A page of up to ``limit`` ledger entries, newest first, after that whose ``next_cursor`` is ``cursor``.
 
-    A page of what is rare among the entries ends early, after ``MAX_STEPS``. An agent sees what it paid. Raises
-    ``Forbidden`` for another key's and for callers without a wallet, ``ShareExceeded`` and ``ServiceBusy``.
+    A page of what is rare among the entries ends early, after ``MAX_STEPS``. An agent sees what it paid. ``names`` are
+    a request id, a reference and an idempotency key, by which entries are found without a search. Raises ``Forbidden``
+    for another key's and for callers without a wallet, ``ShareExceeded`` and ``ServiceBusy``.
     """
     access = own_access(caller)
     key_id = visible_key(access, key_id)
     before = None if cursor is None else _entry_at(cursor)
     wallet_id, lane_of_caller = access.wallet_id, caller.lane(OWNERS)
+    if names != NO_NAMES:
+        wanted = structs.replace(names, txn_type=type, key_id=key_id, note=note)
+        after = None if before is None else (wallet_id, before)
+        ask = partial(wallets.reading_lanes.ask_for, caller.share, lane_of_caller)
+        find = partial(wallets.transactions.find_step, wanted, wallet_id)
+        found, position = await _named(ask, find, limit, after)
+        return TransactionPage(found, None if position is None else str(position.txn_id))
     if type is None and key_id is None and note is None:
         entries = await wallets.reading_lanes.ask_for(
             caller.share, lane_of_caller, wallets.history, wallet_id, limit=limit + 1, before_txn_id=before
@@ -91,7 +109,7 @@ async def transactions_shown(
         found.extend(more)
         return after
 
-    found: list[Transaction] = []
+    found = []
     before = await step(lane_of_caller)
     if before is None or len(found) > limit:
         return _page(found, limit, before)
@@ -103,9 +121,34 @@ async def transactions_shown(
     return _page(found, limit, before)
 
 
+async def all_named(wallets: CreditWallet, *, limit: int, cursor: str | None, names: Wanted) -> TransactionPage:
+    """The same of all wallets by their names alone, wallets and entries backwards. Raises ``InvalidRequest``."""
+    after = None if cursor is None else _position_at(cursor)
+    find = partial(wallets.transactions.find_step, names)
+    found, position = await _named(partial(wallets.reading_lanes.ask, OPERATORS), find, limit, after)
+    return TransactionPage(found, None if position is None else f"{position.wallet_id}-{position.txn_id}")
+
+
+async def _named(
+    ask: Callable[..., Awaitable[Any]], find: Callable[..., Any], limit: int, after: tuple[int, int] | None
+) -> tuple[list[Transaction], Position | None]:
+    """Up to ``limit`` entries that ``find`` finds, and after which one the next page begins."""
+    found: list[Transaction] = []
+    position = None if after is None else Position(*after)
+    for _ in range(MAX_NAMED_STEPS):
+        more, position = await ask(find, limit=limit + 1 - len(found), after=position)
+        found += more
+        if position is None or len(found) > limit:
+            break
+    if len(found) <= limit:
+        return found, position
+    last = found[limit - 1]
+    return found[:limit], Position(last.wallet_id, last.txn_id)
+
+
 async def caller_headers(caller: Caller | None, wallets: CreditWallet) -> RawHeaders:
     """The headers about the caller's wallet, for responses other than those to movements."""
-    if caller is None or caller.access is None:
+    if caller is None or caller.access is None or caller.permissions.isdisjoint(("read", "view")):
         return []
     try:
         wallet_id = caller.access.wallet_id
@@ -121,6 +164,11 @@ def _page(entries: list[Transaction], limit: int, goes_on_at: int | None) -> Tra
     if len(entries) > limit:
         return TransactionPage(page, str(page[-1].txn_id))
     return TransactionPage(page, None if goes_on_at is None else str(goes_on_at))
+
+
+def _position_at(cursor: str) -> tuple[int, int]:
+    wallet_id, _, txn_id = cursor.partition("-")
+    return _entry_at(wallet_id), _entry_at(txn_id)
 
 
 def _entry_at(cursor: str) -> int:

@@ -104,8 +104,14 @@ _ACCESS = {
     "key_ended": _P(
         409,
         "Key ended",
-        "The agent key or seller is revoked or has expired, which is permanent. Create another one.",
-        optional=("key_id", "seller_id"),
+        "The agent key, seller or operator is revoked or has expired, which is permanent. Create another one.",
+        optional=("key_id", "seller_id", "operator_id"),
+    ),
+    "operator_name_in_use": _P(
+        409,
+        "Operator name in use",
+        "An operator has this name, or had it before it was revoked. Choose another one.",
+        fields=("operator_id",),
     ),
     "reference_in_use": _P(
         409,
@@ -255,6 +261,9 @@ _NOT_FOUND = {
         fields=("purchase_key",),
     ),
     "seller_not_found": _P(404, "Seller not found", "No such seller. Check the id.", fields=("seller_id",)),
+    "operator_not_found": _P(
+        404, "Operator not found", "No such operator, or it has no such key. Check the id.", fields=("operator_id",)
+    ),
     "seal_not_found": _P(404, "Seal not found", "No ledger entry is sealed yet. Wait a minute for the worker."),
     "secret_not_found": _P(
         404, "Secret not found", "No registered key and no earlier token has this hash. Check the hash."

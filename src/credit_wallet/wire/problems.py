@@ -105,6 +105,11 @@ def type_of(error: Exception) -> ProblemType:
     return PROBLEM_TYPES.get(error.code, INTERNAL_ERROR) if isinstance(error, WalletError) else INTERNAL_ERROR
 
 
+def code_of(error: Exception) -> str:
+    """The code that ``error`` is answered with."""
+    return error.code if isinstance(error, WalletError) else DEFECT
+
+
 def problem_of(error: Exception, topup_url: str | None) -> tuple[int, dict[str, Any]]:
     """Status and problem document of ``error``. Of a defect the document says nothing but that there is one.
 
@@ -113,7 +118,7 @@ def problem_of(error: Exception, topup_url: str | None) -> tuple[int, dict[str, 
     kind = type_of(error)
     if not isinstance(error, WalletError):
         detail = "the service failed; nothing is known to have moved, send it again with the same idempotency key"
-        return kind.status, _document(DEFECT, kind, detail)
+        return kind.status, _document(code_of(error), kind, detail)
     members = _document(error.code, kind, shortened(str(error), MAX_DETAIL_LENGTH))
     document = {**members, **error.details, **members}  # RFC 9457's members come first, and are never overwritten
     if isinstance(field := document.get("field"), str):

@@ -10,6 +10,7 @@ from msgspec import Struct, structs
 from credit_wallet.domain.budget_views import BudgetView
 from credit_wallet.domain.money import MICROS, Exact, WholeYen, decimal_of, micros_of
 from credit_wallet.domain.outcomes import Alert, Outcome
+from credit_wallet.domain.permissions import Role, Scope
 from credit_wallet.domain.prices import PriceTier, PriceView
 from credit_wallet.domain.views import AutoTopupState, KeyView, LotView, TopupView, Transaction, WalletView
 from credit_wallet.notices.targets import TargetView
@@ -134,17 +135,21 @@ class TransactionPage(Struct, frozen=True):
     next_cursor: str | None
 
 
-Role = Literal["owner", "agent", "seller", "operator"]
+CallerRole = Literal["owner", "agent", "seller", "operator"]
 
 
 class Identity(Struct, frozen=True):
     """What kind of token the caller has, and what it belongs to."""
 
-    role: Role
+    role: CallerRole
     wallet_id: int | None = None
     key_id: int | None = None
     seller_id: int | None = None
     ends_at: str | None = None
+    scopes: tuple[Scope, ...] | None = None
+    operator_id: int | None = None
+    operator_name: str | None = None
+    operator_role: Role | None = None
 
 
 class Health(Struct, frozen=True):

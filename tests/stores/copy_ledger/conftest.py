@@ -21,7 +21,7 @@ from plain_sql import PlainSql
 
 from credit_wallet import CreditWallet
 from credit_wallet.cli import app as cli
-from credit_wallet.domain.acts import OWNER
+from credit_wallet.domain.acts import OWNER, Author
 from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.domain.topups import PaymentFact
 from credit_wallet.notices.targets import OPERATOR, TargetSettings
@@ -125,9 +125,10 @@ def write(path: Path) -> Book:
     wallets.keys.create(wallet_ids[2], expires_at="2027-01-01T00:00:00Z")
     wallets.configure(wallet_ids[2], enabled=False)
 
+    odd = Author("operator", ODD_TEXTS[0])
     for price in ("0", "0.5"):
         tiers = f'[{{up_to = "3.5", unit_price_yen = "{price}"}}, {{unit_price_yen = 2}}]'
-        wallets.prices.apply(f'[[price]]\nitem = "search"\ntiers = {tiers}\n', applied_by=ODD_TEXTS[0])
+        wallets.acting(odd).prices.apply(f'[[price]]\nitem = "search"\ntiers = {tiers}\n')
         writer.move("charge", wallet_ids[0], item="search", quantity="2.25", idempotency_key=f"searches at {price}")
     wallets.configure(wallet_ids[0], price_group="partners")
 

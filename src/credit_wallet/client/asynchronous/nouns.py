@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from credit_wallet.client.asynchronous.deliveries import AsyncDeliveries
 from credit_wallet.client.asynchronous.grants import AsyncGrants
+from credit_wallet.client.asynchronous.log import AsyncLog
 from credit_wallet.client.asynchronous.one_wallet import AsyncOneWallet
+from credit_wallet.client.asynchronous.operators import AsyncOperators
 from credit_wallet.client.asynchronous.purchases import AsyncPurchases
 from credit_wallet.client.asynchronous.secrets import AsyncSecrets
 from credit_wallet.client.asynchronous.sellers import AsyncSellers
@@ -48,6 +50,11 @@ class AsyncNouns(AsyncOneWallet):
         return AsyncWallets(self._send)
 
     @property
+    def log(self) -> AsyncLog:
+        """The log of acts."""
+        return AsyncLog(self._send)
+
+    @property
     def grants(self) -> AsyncGrants:
         """Credit that the operator has promised to wallets."""
         return AsyncGrants(self._send)
@@ -56,6 +63,11 @@ class AsyncNouns(AsyncOneWallet):
     def sellers(self) -> AsyncSellers:
         """The operator's sellers."""
         return AsyncSellers(self._send)
+
+    @property
+    def operators(self) -> AsyncOperators:
+        """The host's operators: names, roles and keys."""
+        return AsyncOperators(self._send)
 
     @property
     def secrets(self) -> AsyncSecrets:

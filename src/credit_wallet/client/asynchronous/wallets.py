@@ -22,7 +22,7 @@ from credit_wallet.wire.bodies import (
     ReplaceTokenBody,
 )
 from credit_wallet.wire.correction_bodies import AdjustBody, TakeBackBody
-from credit_wallet.wire.replies import WalletReply
+from credit_wallet.wire.replies import TransactionPage, WalletReply
 
 
 class AsyncWallets:
@@ -107,10 +107,32 @@ class AsyncWallets:
         promo: bool = False,
         expires_at: str | None = None,
         note: str | None = None,
+        request_id: str | None = None,
+        reference: str | None = None,
+        metadata: Mapping[str, str] | None = None,
     ) -> Outcome:
         """Credit a wallet by hand, as paid or as promotional credit, which may expire. Exact as ``charge`` is."""
-        body = OperatorTopupBody(wallet_id, calls.sent_exactly(amount_yen), promo, expires_at, note)
-        return await self._send(calls.move("/operator/topup", body, idempotency_key))
+        names = calls.named(reference, metadata)
+        body = OperatorTopupBody(wallet_id, calls.sent_exactly(amount_yen), promo, expires_at, note, **names)
+        return await self._send(calls.move("/operator/topup", body, idempotency_key, request_id))
+
+    async def transactions(
+        self,
+        *,
+        request_id: str | None = None,
+        reference: str | None = None,
+        idempotency_key: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> TransactionPage:
+        """Ledger entries of all wallets by what they were called, of which one is given at least.
+
+        Wallets and entries backwards; ``limit`` is 1 to 200, ``cursor`` the last page's ``next_cursor``.
+        """
+        wanted = {"request_id": request_id, "reference": reference, "idempotency_key": idempotency_key}
+        return await self._send(
+            calls.get("/operator/transactions", read_as(TransactionPage), limit=limit, cursor=cursor, **wanted)
+        )
 
     async def adjust(
         self,

@@ -10,6 +10,7 @@ from credit_wallet.client import calls
 from credit_wallet.client.calls import Call
 from credit_wallet.client.responses import read_as
 from credit_wallet.client.transport import Send
+from credit_wallet.domain.permissions import Scope
 from credit_wallet.domain.views import CreatedKey, KeyView
 from credit_wallet.wire.bodies import ConfigureKeyBody, CreateKeyBody, RotateBody
 
@@ -27,15 +28,18 @@ class Keys:
         monthly_cap_yen: int = 0,
         expires_at: str | None = None,
         group: str | None = None,
+        scopes: Sequence[Scope] | None = None,
         reference: str | None = None,
         metadata: Mapping[str, str] | None = None,
     ) -> CreatedKey:
         """A new agent key. Its ``token`` is shown only now; ``monthly_cap_yen`` 0 means no cap.
 
         ``group`` is for budgets: up to four names with / between them, such as acme/research.
-        ``reference`` is your id of the key, unique in the wallet, and ``metadata`` are pairs of texts.
+        ``scopes`` are some of "spend", "read" and "manage"; by default the first two. ``reference`` is your id of the
+        key, unique in the wallet, and ``metadata`` are pairs of texts.
         """
-        body = CreateKeyBody(label, monthly_cap_yen, expires_at, group, reference, dict(metadata or {}))
+        allowed = None if scopes is None else [*scopes]
+        body = CreateKeyBody(label, monthly_cap_yen, expires_at, group, allowed, reference, dict(metadata or {}))
         return self._send(calls.create("/credit/keys", read_as(CreatedKey), body))
 
     def list(self, *, after: int = 0, limit: int = 1_000) -> Sequence[KeyView]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from credit_wallet.client.blocking.deliveries import Deliveries
 from credit_wallet.client.blocking.grants import Grants
+from credit_wallet.client.blocking.log import Log
 from credit_wallet.client.blocking.one_wallet import OneWallet
+from credit_wallet.client.blocking.operators import Operators
 from credit_wallet.client.blocking.purchases import Purchases
 from credit_wallet.client.blocking.secrets import Secrets
 from credit_wallet.client.blocking.sellers import Sellers
@@ -48,6 +50,11 @@ class Nouns(OneWallet):
         return Wallets(self._send)
 
     @property
+    def log(self) -> Log:
+        """The log of acts."""
+        return Log(self._send)
+
+    @property
     def grants(self) -> Grants:
         """Credit that the operator has promised to wallets."""
         return Grants(self._send)
@@ -56,6 +63,11 @@ class Nouns(OneWallet):
     def sellers(self) -> Sellers:
         """The operator's sellers."""
         return Sellers(self._send)
+
+    @property
+    def operators(self) -> Operators:
+        """The host's operators: names, roles and keys."""
+        return Operators(self._send)
 
     @property
     def secrets(self) -> Secrets:

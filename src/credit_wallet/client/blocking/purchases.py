@@ -9,8 +9,9 @@ from credit_wallet.client.calls import Call
 from credit_wallet.client.responses import read_as, read_outcome
 from credit_wallet.client.transport import Send
 from credit_wallet.domain.outcomes import Outcome
+from credit_wallet.rules.names import checked_request_id
 from credit_wallet.rules.usage import Amount
-from credit_wallet.wire.bodies import BuyBody, RenewBody, ServeBody, UndoBody
+from credit_wallet.wire.purchase_bodies import BuyBody, RenewBody, ServeBody, UndoBody
 from credit_wallet.wire.replies import PurchaseReply
 
 
@@ -36,6 +37,9 @@ class Purchases:
         lease_seconds: int = 30,
         free_retries: int = 0,
         note: str | None = None,
+        request_id: str | None = None,
+        reference: str | None = None,
+        metadata: Mapping[str, str] | None = None,
     ) -> PurchaseReply:
         """Charge or hold the price of a buyer's request, once; ``payer_token`` or ``wallet_id`` names the buyer.
 
@@ -51,6 +55,7 @@ class Purchases:
             free_retries=free_retries,
             note=note,
             wallet_id=wallet_id,
+            **calls.named(reference, metadata),
         )
         key = calls.checked_or_new(idempotency_key)
         return self._send(
@@ -61,6 +66,7 @@ class Purchases:
                 body,
                 idempotency_key=key,
                 payer_token=payer_token,
+                request_id=checked_request_id(request_id),
             )
         )
 

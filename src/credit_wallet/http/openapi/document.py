@@ -42,10 +42,12 @@ _TAGS = {
     "Agent keys": "One token per agent, each with its own cap; and who a token belongs to.",
     "Notification targets": "Where a wallet's notices go.",
     "Operator: wallets": "Create and manage wallets. For operator keys.",
+    "Log of acts": "Who did what besides moving money, from where and why.",
     "Operator: corrections": "Put right what went wrong, each time with a reason. For operator keys.",
     "Operator: one wallet": "What a wallet's owner sees and sets, at the wallet's address. For operator keys.",
     "Operator: grants": "Credit that is due once or every month. For operator keys.",
     "Operator: access": "Lost owner tokens, keys that the host has issued, and sellers. For operator keys.",
+    "Operator: operators": "People and programs of the host's, each with a name, a role and keys.",
     "Service": "Health, readiness and metrics of the service itself.",
 }
 """In the order in which they are read."""

@@ -145,6 +145,7 @@ _TYPES: dict[str, dict[str, Any]] = {
             "delivery_id",
             "key_id",
             "seller_id",
+            "operator_id",
             "txn_id",
             "hold_id",
             "grant_id",

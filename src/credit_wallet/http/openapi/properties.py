@@ -30,6 +30,8 @@ PROPERTIES: dict[str, About] = {
     "txn_id": _A("Id of the ledger entry.", (2,)),
     "hold_id": _A("Id of the hold.", (1,)),
     "key_id": _A("Id of the agent key; null for the owner.", (7,)),
+    "operator_id": _A("Id of the operator.", (3,)),
+    "operator_key_id": _A("Id of the operator's key.", (9,)),
     "seller_id": _A("Id of the seller.", (3,)),
     "topup_id": _A(
         "Id of the top-up, derived from wallet and idempotency key.", ("tu_20bca0ada1f6dda73b61b97a92eb5d",)
@@ -245,6 +247,20 @@ PROPERTIES: dict[str, About] = {
         ({"tool": "search"},),
     ),
     "agent_facts": _A("The same, as the buyer told its seller.", ({"run": "r1"},)),
+    "request_id": _A(
+        "The id that the caller gave the request with `X-Request-Id`: up to 128 printable ASCII characters; null "
+        "without one.",
+        ("req-7f3a",),
+    ),
+    "reference": _A(
+        "The host's own id of what this is about, 1 to 255 printable characters; null or left out without one.",
+        ("order-1042",),
+    ),
+    "metadata": _A(
+        "The host's own notes: up to 20 pairs, keys of up to 40 characters and texts of up to 500, and 2,000 "
+        "characters in all.",
+        ({"customer": "cust_81"},),
+    ),
     "replayed": _A("Whether the idempotency key was used before, so that nothing moved now.", (False,)),
     "final": _A("Whether this is the last capture, so that the rest of the hold is released.", (True,)),
     "above": _A(
@@ -319,7 +335,6 @@ PROPERTIES: dict[str, About] = {
         ("ready",),
     ),
     "topup_status": _A("Status of the top-up in progress.", ("pending",)),
-    "request_id": _A("Stripe's id of the failed call.", ("req_Xa1",)),
     "result": _A(
         "`settled`; `reported` when an amount is not in yen, which moves nothing and notifies operators; `ignored` "
         "when the event is about nothing in this ledger.",
@@ -327,8 +342,6 @@ PROPERTIES: dict[str, About] = {
     ),
     # Tokens
     "wallets": _A("The wallets that were found."),
-    "reference": _A("The caller's own id of it; null for none.", ("cust_1",)),
-    "metadata": _A("Pairs of texts of the caller's own, up to 4,000 characters in all.", ({"plan": "pro"},)),
     "token_prefix": _A(
         "The first characters of the current token, to recognise it by; null for a token from before they were kept.",
         ("cw_live_FuPQ",),

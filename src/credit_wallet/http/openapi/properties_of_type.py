@@ -22,6 +22,10 @@ _QUANTITY_SOLD = About(
     "How much of `item`, by default 1: a number, or a decimal with up to six places in quotes.", (2, "0.5")
 )
 
+_KEPT_KEY = About(
+    "The idempotency key of the request, when it had a request id, a reference or metadata; else null.", ("req-1",)
+)
+
 
 def _amount(what: str, example: int, *, or_item: bool = False) -> About:
     instead = " Or send `item` instead." if or_item else ""
@@ -63,6 +67,21 @@ PROPERTIES_OF_TYPE: dict[str, About] = {
     "CreateWalletBody.reference": _A(
         "Your id of the customer, unique among wallets: the same one returns the same wallet.", ("cust_1",)
     ),
+    "ActPage.acts": _A("The acts, newest first."),
+    "ActPage.next_cursor": _A("Send it as `cursor` for the next page; null on the last one.", (120,)),
+    "ActView.act_id": _A("Id of the act.", (121,)),
+    "ActView.occurred_at": _time("When it was done."),
+    "ActView.kind": _A("What was done, as `noun.verb`.", ("budget.configured",)),
+    "ActView.subject": _A("To which thing.", ("budget:budget-7",)),
+    "ActView.wallet_id": _A("Whose wallet it was done to; null for what belongs to none.", (1,)),
+    "ActView.by": _A("Who did it: `owner`, `agent:7`, `operator:3`, `command line: alice`, `worker` …", ("owner",)),
+    "ActView.actor": _A("In which capacity: `payer`, `operator`, `product`, or `seller:` and its id.", ("payer",)),
+    "ActView.address": _A("From which address, over HTTP; else null.", ("203.0.113.7",)),
+    "ActView.request_id": _A("`X-Request-Id` of the request; null without one.", ("req-1",)),
+    "ActView.before": _A("What changed, as it was; null for what was made.", ({"limit": "100"},)),
+    "ActView.after": _A("What changed, as it is now; null for what was deleted.", ({"limit": "120"},)),
+    "ActView.reason": _A("Why, as a code, for acts that ask for one; else null.", ("mistyped_topup",)),
+    "ActView.note": _A("Why, in words; null when nothing was said.", ("asked for by phone",)),
     **dict.fromkeys((f"{problem}.retry_at" for problem in _REFUSALS), _PASSES_AT),
     "BudgetView.value": _A("Of `values`, the one with the least left, which the figures are of; else null.", ("r1",)),
     "BudgetValueView.value": _A("The value; of a scope with several `*`, all of them.", ("r1",)),
@@ -86,6 +105,10 @@ PROPERTIES_OF_TYPE: dict[str, About] = {
     "ChargeBody.quantity": _QUANTITY_SOLD,
     "ChargeBody.wallet_id": _A("The wallet to charge, for sellers and operators; others leave it out.", (1,)),
     "HoldBody.wallet_id": _A("The wallet to hold in, for sellers and operators; others leave it out.", (1,)),
+    "PaymentProviderErrorProblem.request_id": _A("Stripe's id of the failed call.", ("req_Xa1",)),
+    "BatchItem.request_id": _A("Instead of the whole request's `X-Request-Id`, for this charge.", ("req-7f3a",)),
+    "Transaction.idempotency_key": _KEPT_KEY,
+    "TransactionView.idempotency_key": _KEPT_KEY,
     "BuyBody.wallet_id": _A("The wallet that pays, unless `X-Payer-Token` says who pays.", (1,)),
     "BuyBody.amount_yen": _amount("Price of the request", 3, or_item=True),
     "ChargeBody.amount_yen": _amount("What to charge", 3, or_item=True),
@@ -207,6 +230,32 @@ PROPERTIES_OF_TYPE: dict[str, About] = {
     "Identity.wallet_id": _A("The wallet that the token opens; null for sellers and operators.", (1,)),
     "Identity.key_id": _A("The agent key; null for everybody else.", (7,)),
     "Identity.seller_id": _A("The seller; null for everybody else.", (3,)),
+    "Identity.scopes": _A(
+        "What an agent key may do: `spend`, `read`, `manage`; null for everybody else.", (["spend", "read"],)
+    ),
+    "CreateKeyBody.scopes": _A(
+        "What the key may do, for good: `spend`, `read` its own part of the wallet, `manage` as the owner does. By "
+        "default the first two.",
+        (["read"],),
+    ),
+    "KeyView.scopes": _A("What the key may do: `spend`, `read`, `manage`.", (["spend", "read"],)),
+    "Identity.operator_id": _A("The operator; null for everybody else, and for keys of the environment.", (3,)),
+    "Identity.operator_name": _A("What the operator, or the key of the environment, is called.", ("alice",)),
+    "Identity.operator_role": _A(
+        "`viewer`, `support`, `finance`, `seller` or `admin`; null for everybody else.", ("support",)
+    ),
+    "CreateOperatorBody.name": _A(
+        "Name for people, 1 to 64 of `a-z`, `0-9` and `._@+-`; it stays the operator's for good.", ("alice",)
+    ),
+    "CreatedOperator.name": _A("Name for people.", ("alice",)),
+    "CreatedOperator.token": _A("The token. It is shown this once; only its hash is stored.", ("cw_operator_…",)),
+    "CreatedOperatorKey.token": _A("The token. It is shown this once; only its hash is stored.", ("cw_operator_…",)),
+    "CreateOperatorBody.role": _A("What the operator is there for.", ("support",)),
+    "ConfigureOperatorBody.role": _A("What the operator is there for.", ("support",)),
+    "CreatedOperator.role": _A("What the operator is there for.", ("support",)),
+    "OperatorView.role": _A("What the operator is there for.", ("support",)),
+    "OperatorView.name": _A("Name for people.", ("alice",)),
+    "OperatorKeyView.prefix": _A("The first characters of the token.", ("cw_operator_7Hq2",)),
     "CreatedKey.key_id": _A("Id of the agent key.", (7,)),
     "KeyView.key_id": _A("Id of the agent key.", (7,)),
     "CreatedSeller.token": _A("The token. It is shown this once; only its hash is stored.", ("cw_seller_…",)),

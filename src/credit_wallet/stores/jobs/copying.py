@@ -7,18 +7,18 @@ the last row that arrived.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime
 from hashlib import sha256
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import apsw
 from msgspec import Struct, json
 
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.errors import CopyRefused
-from credit_wallet.stores import Connection, migrations
+from credit_wallet.stores import Connection, Progress, migrations
 from credit_wallet.stores.jobs.verify import Violation, verify
 from credit_wallet.stores.postgres.connection import PostgresConnection, Raw, connect, transaction
 from credit_wallet.stores.postgres.connection import naming_database_errors as naming_postgres_errors
@@ -30,11 +30,10 @@ from credit_wallet.stores.sqlite.ledger import LedgerConnection
 
 ROWS_A_CHUNK = 10_000
 
-Progress: TypeAlias = Callable[[str, int, int], None]
-"""Called with the current step, and the number of rows done and in total."""
 
+class Table(NamedTuple):
+    """A table of a ledger."""
 
-class _Table(NamedTuple):
     name: str
     key: tuple[str, ...]
     numbered: bool
@@ -42,52 +41,56 @@ class _Table(NamedTuple):
 
 
 TABLES = (
-    _Table("am_credit_wallet", ("wallet_id",), True),
-    _Table("am_credit_transaction_log", ("txn_id",), True),
-    _Table("am_credit_spending_alert", ("alert_id",), True),
-    _Table("am_credit_lot", ("wallet_id", "lot_id"), False),
-    _Table("am_credit_hold", ("hold_id",), True),
-    _Table("am_credit_purchase", ("purchase_key", "wallet_id"), False),
-    _Table("am_credit_returned", ("wallet_id", "txn_id"), False),
-    _Table("am_credit_cycle_spend", ("billing_cycle", "wallet_id", "key_id"), False),
-    _Table("am_credit_end", ("identity", "identity_id", "wallet_id", "cause"), False),
-    _Table("am_credit_key", ("key_id",), True),
-    _Table("am_credit_idempotency", ("idempotency_key", "wallet_id"), False),
-    _Table("am_credit_outbox", ("event_id",), True),
-    _Table("am_credit_seal", ("seal_id",), True),
-    _Table("am_credit_topup", ("topup_id",), False),
-    _Table("am_credit_topup_history", ("event_id",), True),
-    _Table("am_credit_payer", ("wallet_id",), False),
-    _Table("am_credit_installation", ("installation_id",), False),
-    _Table("am_credit_threshold_alert", ("alert_id",), True),
-    _Table("am_credit_target", ("target_id",), True),
-    _Table("am_credit_delivery", ("delivery_id",), True),
-    _Table("am_credit_mail_count", ("wallet_id", "counted", "day"), False),
-    _Table("am_credit_hour_spend", ("wallet_id", "hour"), False),
-    _Table("am_credit_counted", ("counted",), False),
-    _Table("am_credit_usage", ("wallet_id", "every", "dimension", "period", "value", "key_id"), False),
-    _Table("am_credit_usage_start", ("wallet_id",), False),
-    _Table("am_credit_seller", ("seller_id",), True),
-    _Table("am_credit_secret", ("token_hash", "wallet_id"), False),
-    _Table("am_credit_sale", ("wallet_id", "txn_id"), False),
-    _Table("am_credit_cycle_segment", ("wallet_id", "segment_no"), False),
-    _Table("am_credit_clawback", ("wallet_id", "credit_txn_id"), False),
-    _Table("am_credit_price_version", ("version", "wallet_id"), False),
-    _Table("am_credit_price", ("version", "wallet_id", "item", "price_group", "valid_from"), False),
-    _Table("am_credit_tier_usage", ("wallet_id", "item", "billing_cycle"), False),
-    _Table("am_credit_transfer", ("wallet_id", "transfer_id"), False),
-    _Table("am_credit_budget", ("budget_id",), True),
-    _Table("am_credit_budget_spent", ("wallet_id", "budget_id", "window_start", "value"), False),
-    _Table("am_credit_budget_held", ("wallet_id", "budget_id", "value"), False),
-    _Table("am_credit_budget_step", ("wallet_id", "budget_id", "value", "at"), False),
-    _Table("am_credit_budget_change", ("change_id",), True),
-    _Table("am_credit_grant", ("grant_id",), True),
-    _Table("am_credit_grant_occurrence", ("wallet_id", "grant_id", "occurrence"), False),
-    _Table("am_credit_auto_topup_consent", ("wallet_id", "consent_no"), False),
-    _Table("am_credit_reference", ("reference",), False),
-    _Table("am_credit_profile", ("wallet_id", "key_id"), False),
-    _Table("am_credit_search_term", ("term", "wallet_id", "key_id"), False),
-    _Table("am_credit_act", ("act_id",), True),
+    Table("am_credit_wallet", ("wallet_id",), True),
+    Table("am_credit_transaction_log", ("txn_id",), True),
+    Table("am_credit_spending_alert", ("alert_id",), True),
+    Table("am_credit_lot", ("wallet_id", "lot_id"), False),
+    Table("am_credit_hold", ("hold_id",), True),
+    Table("am_credit_purchase", ("purchase_key", "wallet_id"), False),
+    Table("am_credit_returned", ("wallet_id", "txn_id"), False),
+    Table("am_credit_entry_name", ("named", "name", "wallet_id", "txn_id"), False),
+    Table("am_credit_cycle_spend", ("billing_cycle", "wallet_id", "key_id"), False),
+    Table("am_credit_end", ("identity", "identity_id", "wallet_id", "cause"), False),
+    Table("am_credit_key", ("key_id",), True),
+    Table("am_credit_idempotency", ("idempotency_key", "wallet_id"), False),
+    Table("am_credit_outbox", ("event_id",), True),
+    Table("am_credit_seal", ("seal_id",), True),
+    Table("am_credit_topup", ("topup_id",), False),
+    Table("am_credit_topup_history", ("event_id",), True),
+    Table("am_credit_payer", ("wallet_id",), False),
+    Table("am_credit_installation", ("installation_id",), False),
+    Table("am_credit_threshold_alert", ("alert_id",), True),
+    Table("am_credit_target", ("target_id",), True),
+    Table("am_credit_delivery", ("delivery_id",), True),
+    Table("am_credit_mail_count", ("wallet_id", "counted", "day"), False),
+    Table("am_credit_hour_spend", ("wallet_id", "hour"), False),
+    Table("am_credit_counted", ("counted",), False),
+    Table("am_credit_usage", ("wallet_id", "every", "dimension", "period", "value", "key_id"), False),
+    Table("am_credit_usage_start", ("wallet_id",), False),
+    Table("am_credit_seller", ("seller_id",), True),
+    Table("am_credit_secret", ("token_hash", "wallet_id"), False),
+    Table("am_credit_operator", ("operator_id",), True),
+    Table("am_credit_operator_key", ("operator_key_id",), True),
+    Table("am_credit_revoked_token", ("token_hash", "wallet_id"), False),
+    Table("am_credit_sale", ("wallet_id", "txn_id"), False),
+    Table("am_credit_cycle_segment", ("wallet_id", "segment_no"), False),
+    Table("am_credit_clawback", ("wallet_id", "credit_txn_id"), False),
+    Table("am_credit_price_version", ("version", "wallet_id"), False),
+    Table("am_credit_price", ("version", "wallet_id", "item", "price_group", "valid_from"), False),
+    Table("am_credit_tier_usage", ("wallet_id", "item", "billing_cycle"), False),
+    Table("am_credit_transfer", ("wallet_id", "transfer_id"), False),
+    Table("am_credit_budget", ("budget_id",), True),
+    Table("am_credit_budget_spent", ("wallet_id", "budget_id", "window_start", "value"), False),
+    Table("am_credit_budget_held", ("wallet_id", "budget_id", "value"), False),
+    Table("am_credit_budget_step", ("wallet_id", "budget_id", "value", "at"), False),
+    Table("am_credit_budget_change", ("change_id",), True),
+    Table("am_credit_grant", ("grant_id",), True),
+    Table("am_credit_grant_occurrence", ("wallet_id", "grant_id", "occurrence"), False),
+    Table("am_credit_auto_topup_consent", ("wallet_id", "consent_no"), False),
+    Table("am_credit_reference", ("reference",), False),
+    Table("am_credit_profile", ("wallet_id", "key_id"), False),
+    Table("am_credit_search_term", ("term", "wallet_id", "key_id"), False),
+    Table("am_credit_act", ("act_id",), True),
 )
 """Every table of a ledger, referenced tables first."""
 
@@ -95,7 +98,7 @@ _CREATE_MARK = "CREATE TABLE credit_wallet_copy (source TEXT NOT NULL, started_a
 _MARK = "INSERT INTO credit_wallet_copy (source, started_at) VALUES (:source, :at)"
 _MARK_EXISTS = "SELECT to_regclass('credit_wallet_copy') IS NOT NULL"
 _MARKED = "SELECT source FROM credit_wallet_copy"
-_DELETE_OWN_ROWS = ("DELETE FROM am_credit_installation", "DELETE FROM am_credit_counted")
+DELETE_OWN_ROWS = ("DELETE FROM am_credit_installation", "DELETE FROM am_credit_counted")
 """Rows that migrations put into a new database, and that SRC has its own of."""
 
 _DROP_MARK = "DROP TABLE credit_wallet_copy"
@@ -165,7 +168,7 @@ def _begin(here: apsw.Connection, there: Raw, now: datetime) -> bool:
             if there.execute(_HAS_ROWS).fetchall() == [(True,)]:
                 raise CopyRefused("DST holds a ledger already; copy into an empty database")
             there.execute(_CREATE_MARK)
-            for statement in _DELETE_OWN_ROWS:
+            for statement in DELETE_OWN_ROWS:
                 there.execute(statement)
             PostgresConnection(there).execute(_MARK, {"source": fingerprint, "at": format_instant(now)})
         elif there.execute(_MARKED).fetchall() != [(fingerprint,)]:
@@ -175,23 +178,28 @@ def _begin(here: apsw.Connection, there: Raw, now: datetime) -> bool:
     return bool(marked)
 
 
-def _columns(here: apsw.Connection, there: Raw, table: _Table) -> str:
+def columns_of(here: apsw.Connection, table: Table) -> list[str]:
+    """The columns of a table in SQLite."""
+    return [name for (name,) in here.execute(_COLUMNS_HERE, {"table": table.name})]
+
+
+def _columns(here: apsw.Connection, there: Raw, table: Table) -> str:
     this = {"table": table.name}
-    columns = [name for (name,) in here.execute(_COLUMNS_HERE, this)]
+    columns = columns_of(here, table)
     known = {name for (name,) in PostgresConnection(there).execute(_COLUMNS_THERE, this)}
     if missing := [name for name in columns if name not in known]:
         raise CopyRefused(f"{table.name} has columns in SRC that DST lacks: {', '.join(missing)}; add them to DST")
     return ", ".join(columns)
 
 
-def _copy(here: LedgerConnection, there: Raw, table: _Table, columns: str, progress: Progress) -> int:
+def _copy(here: LedgerConnection, there: Raw, table: Table, columns: str, progress: Progress) -> int:
     """Copy the rows that DST lacks of a table; return how many rows the table has."""
-    total, done = (_count(connection, table) for connection in (here, PostgresConnection(there)))
+    total, done = (count_of(connection, table) for connection in (here, PostgresConnection(there)))
     key = ", ".join(table.key)
     backwards = ", ".join(f"{column} DESC" for column in table.key)
     last = there.execute(f"SELECT {key} FROM {table.name} ORDER BY {backwards} LIMIT 1").fetchone()
     progress(f"copying {table.name}", done, total)
-    for chunk in _chunks(here, table, columns, last):
+    for chunk in chunks(here, table, columns, last):
         with transaction(there), there.cursor().copy(f"COPY {table.name} ({columns}) FROM STDIN") as copy:
             for row in chunk:
                 copy.write_row(row)
@@ -201,7 +209,8 @@ def _copy(here: LedgerConnection, there: Raw, table: _Table, columns: str, progr
     return total
 
 
-def _count(connection: Connection, table: _Table) -> int:
+def count_of(connection: Connection, table: Table) -> int:
+    """How many rows a table has."""
     return int(_rows(connection, f"SELECT count(*) FROM {table.name}")[0][0])
 
 
@@ -210,11 +219,11 @@ def _rows(connection: Connection, statement: str) -> list[tuple[Any, ...]]:
     return rows
 
 
-def _compare(here: apsw.Connection, there: Raw, table: _Table, columns: str, total: int, progress: Progress) -> None:
+def _compare(here: apsw.Connection, there: Raw, table: Table, columns: str, total: int, progress: Progress) -> None:
     """Every row of DST must be that of SRC. Raises ``CopyRefused``."""
     done = 0
-    arrived = _chunks(PostgresConnection(there), table, columns, None)
-    for chunk in _chunks(here, table, columns, None):
+    arrived = chunks(PostgresConnection(there), table, columns, None)
+    for chunk in chunks(here, table, columns, None):
         if next(arrived, []) != chunk:
             raise CopyRefused(
                 f"{table.name} is not the same in DST and SRC; copy into a new, empty database", table=table.name
@@ -225,8 +234,8 @@ def _compare(here: apsw.Connection, there: Raw, table: _Table, columns: str, tot
         raise CopyRefused(f"{table.name} has rows in DST that SRC lacks; copy into a new, empty database")
 
 
-def _chunks(
-    connection: Connection, table: _Table, columns: str, after: tuple[Any, ...] | None
+def chunks(
+    connection: Connection, table: Table, columns: str, after: tuple[Any, ...] | None
 ) -> Iterator[list[tuple[Any, ...]]]:
     """A table's rows in order of its key, from after ``after``; the same statement on both sides."""
     key = ", ".join(table.key)

@@ -11,12 +11,14 @@ from datetime import datetime, time, timedelta
 from secrets import compare_digest
 from typing import Literal
 
+from credit_wallet.domain.acts import Act, Author
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.retry_after import whole_seconds
 from credit_wallet.errors import TooManyConfirmations
 from credit_wallet.notices.confirming import CONFIRM_WITHIN, MAX_GUESSES, code_sha256
 from credit_wallet.notices.targets import mailbox_of
 from credit_wallet.stores import Connection, Source
+from credit_wallet.stores.acts import record
 from credit_wallet.stores.sql import statements
 
 SQL = statements("mailboxes.sql")
@@ -101,7 +103,7 @@ def put_code(connection: Connection, target_id: int, code: str) -> None:
     connection.execute(SQL["put_code"], {"target_id": target_id, "code_sha256": code_sha256(code)})
 
 
-def confirm(connection: Connection, wallet_id: int, target_id: int, code: str, now: datetime) -> Answer:
+def confirm(connection: Connection, wallet_id: int, target_id: int, code: str, author: Author, now: datetime) -> Answer:
     """Confirm a mailbox with the code it was sent. Wrong codes are counted; too many invalidate it."""
     rows = connection.execute(SQL["asked"], {"target_id": target_id, "wallet_id": wallet_id}).fetchall()
     if not rows:
@@ -117,14 +119,16 @@ def confirm(connection: Connection, wallet_id: int, target_id: int, code: str, n
         connection.execute(SQL["guess"], {"target_id": target_id})
         return "wrong"
     connection.execute(SQL["confirm"], {"target_id": target_id})
+    record(connection, author, Act("target.confirmed", f"target:{target_id}", wallet_id), now)
     return "confirmed"
 
 
-def ask_again(connection: Connection, wallet_id: int, target_id: int, url: str, now: datetime) -> None:
+def ask_again(connection: Connection, wallet_id: int, target_id: int, url: str, author: Author, now: datetime) -> None:
     """Send a mailbox another code. Raises ``TooManyConfirmations``."""
     confirm_by = about_to_ask(connection, wallet_id, url, now)
     row = {"target_id": target_id, "at": format_instant(now), "confirm_by": confirm_by}
     connection.execute(SQL["ask_again"], row)
+    record(connection, author, Act("target.asked_again", f"target:{target_id}", wallet_id), now)
 
 
 def delete_unconfirmed_of(connection: Connection, wallet_id: int, now: datetime) -> None:

@@ -1,10 +1,12 @@
 """Seals: SHA-256 over ranges of the ledger, each over the one before it, so that history cannot be changed unnoticed.
 
-A seal's hash covers the previous seal's hash, the seal's own time and range, and every entry of the range in
-order of ``txn_id``: all of its columns, and then the lots that they opened, who sold them, and their details
-(``Seal.version`` 4). Seals of version 3 are from before there were details, those of version 2 from before entries had
-a cause, and those of version 1 cover the previous hash and the entries' columns alone; that a cause is what its entry's
-note says is an invariant of its own.
+A seal's hash covers the previous seal's hash, the seal's own time and ranges, and every entry of the range in
+order of ``txn_id``: all of its columns, and then the lots that they opened, who sold them, and their details; and every
+act since the seal before, in order of ``act_id`` (``Seal.version`` 5). Either range may be empty, not both.
+
+Seals of version 4 are from before they covered acts, which the first of version 5 covers; those of version 3 from
+before there were details, those of version 2 from before entries had a cause, and those of version 1 cover the previous
+hash and the entries' columns alone; that a cause is what its entry's note says is an invariant of its own.
 
 Keep a seal somewhere else (an ``Anchor``), and every entry up to it is fixed.
 """
@@ -28,11 +30,17 @@ from credit_wallet.stores import Connection, Source
 ENTRIES_A_SEAL = 10_000
 """Maximum entries of one seal; sealing that many takes about 0.1 s."""
 
+ACTS_A_SEAL = 2_000
+"""Maximum acts of one seal."""
+
 NO_SEAL = "0" * 64
 """The previous hash of the first seal."""
 
-VERSION = 4
+VERSION = 5
 """The version of new seals."""
+
+ACTS_SINCE = 5
+"""The version from which seals cover acts."""
 
 DETAILS_SINCE = 4
 """The version from which seals cover details, and what lots were granted beyond whole yen."""
@@ -40,13 +48,9 @@ DETAILS_SINCE = 4
 CAUSES_SINCE = 3
 """The version from which seals cover the causes of entries."""
 
-_LAST_SEAL = """
-SELECT seal_id, first_txn_id, last_txn_id, entries, sha256, sealed_at, version
-FROM am_credit_seal ORDER BY seal_id DESC LIMIT 1
-"""
-SEALS = """
-SELECT seal_id, first_txn_id, last_txn_id, entries, sha256, sealed_at, version FROM am_credit_seal ORDER BY seal_id
-"""
+_SEAL_COLUMNS = "seal_id, first_txn_id, last_txn_id, entries, sha256, sealed_at, version, follows, last_act_id, acts"
+_LAST_SEAL = f"SELECT {_SEAL_COLUMNS} FROM am_credit_seal ORDER BY seal_id DESC LIMIT 1"
+SEALS = f"SELECT {_SEAL_COLUMNS} FROM am_credit_seal ORDER BY seal_id"
 _COLUMNS = """
 e.txn_id, e.wallet_id, e.amount_yen, e.txn_type, e.occurred_at, e.note, e.prev_txn_id, e.ledger_balance_yen, e.lots,
 e.key_id, e.related_txn_id, e.hold_id, e.cause
@@ -66,9 +70,16 @@ ORDER BY e.txn_id
 """
 """The lots that entries of a range opened, who sold its charges, and their details."""
 
+_ACTS = """
+SELECT act_id, wallet_id, kind, subject, occurred_at, actor, author, address, request_id, before, after, reason, note
+FROM am_credit_act
+WHERE act_id > :after AND act_id <= :last ORDER BY act_id
+"""
+_UNSEALED_ACTS = f"{_ACTS} LIMIT :limit"
+
 _PUT_SEAL = """
-INSERT INTO am_credit_seal (first_txn_id, last_txn_id, entries, sha256, sealed_at, version)
-VALUES (:first, :last, :entries, :sha256, :at, :version)
+INSERT INTO am_credit_seal (first_txn_id, last_txn_id, entries, sha256, sealed_at, version, follows, last_act_id, acts)
+VALUES (:first, :last, :entries, :sha256, :at, :version, :follows, :last_act, :acts)
 ON CONFLICT DO NOTHING
 RETURNING seal_id
 """
@@ -78,6 +89,19 @@ FROM am_credit_transaction_log
 WHERE txn_id > coalesce((SELECT last_txn_id FROM am_credit_seal ORDER BY seal_id DESC LIMIT 1), 0)
 ORDER BY txn_id LIMIT 1
 """
+_OLDEST_UNSEALED_ACT = """
+SELECT occurred_at, (SELECT sealed_at FROM am_credit_seal ORDER BY seal_id DESC LIMIT 1)
+FROM am_credit_act
+WHERE act_id > coalesce((SELECT last_act_id FROM am_credit_seal ORDER BY seal_id DESC LIMIT 1), 0)
+ORDER BY act_id LIMIT 1
+"""
+
+
+class Settled(NamedTuple):
+    """Up to which entry and which act nothing can be added any more; 0 when that is not known yet."""
+
+    txn_id: int
+    act_id: int
 
 
 class Holder(Struct, frozen=True):
@@ -100,6 +124,17 @@ class Seal(NamedTuple):
     sha256: str
     sealed_at: str
     version: int
+    follows: int | None
+    last_act_id: int
+    acts: int
+
+    @property
+    def head(self) -> tuple[int, ...]:
+        """Its ranges, as its hash covers them."""
+        entries = (self.first_txn_id, self.last_txn_id, self.entries)
+        if self.version < ACTS_SINCE:
+            return entries
+        return (*entries, self.last_act_id, self.acts, self.follows or 0)
 
 
 class Anchor(Struct, frozen=True, omit_defaults=True):
@@ -151,41 +186,64 @@ def latest_seal(source: Source) -> Anchor | None:
 
 
 def unsealed_since(source: Source) -> datetime | None:
-    """Since when entries have waited for a seal; None when all are sealed.
+    """Since when entries or acts have waited for a seal; None when all are sealed.
 
     That is when the oldest of them came in, or when the ledger was last sealed: an entry may be backdated, and one of
     plain SQL may have an unreadable date.
     """
+    waiting = [_waiting_since(source, oldest) for oldest in (_OLDEST_UNSEALED, _OLDEST_UNSEALED_ACT)]
+    return min((since for since in waiting if since is not None), default=None)
+
+
+def _waiting_since(source: Source, oldest: str) -> datetime | None:
     instants: list[datetime] = []
-    for row in source.rows(_OLDEST_UNSEALED, {}):
+    for row in source.rows(oldest, {}):
         for text in row:
             with suppress(ValueError, TypeError):
                 instants.append(parse_instant(text))
     return max(instants, default=None)
 
 
-def seal(connection: Connection, now: datetime, settled_txn_id: int) -> int:
-    """Seal the next range of entries in the caller's transaction; return how many entries it has, 0 if none is left.
+def seal(connection: Connection, now: datetime, settled: Settled) -> int:
+    """Seal the next entries and acts in the caller's transaction; return how many of either it has, 0 if none is left.
 
-    Up to ``settled_txn_id``, below which no entry will come any more, and before an entry that is not backfilled yet:
-    its chain is not fixed yet. When somebody else has just sealed the same range there is nothing left here either.
+    Up to ``settled``, below which nothing will come any more, and before an entry that is not backfilled yet: its chain
+    is not fixed yet. When somebody else has just made the next seal there is nothing left here either.
     """
-    last_seal = [Seal(*row) for row in connection.execute(_LAST_SEAL).fetchall()]
-    after, previous = (last_seal[0].last_txn_id, last_seal[0].sha256) if last_seal else (0, NO_SEAL)
-    wanted = {"after": after, "last": settled_txn_id, "limit": ENTRIES_A_SEAL}
+    found = [Seal(*row) for row in connection.execute(_LAST_SEAL).fetchall()]
+    last = found[0] if found else Seal(0, 0, 0, 0, NO_SEAL, "", VERSION, None, 0, 0)
+    wanted = {"after": last.last_txn_id, "last": settled.txn_id, "limit": ENTRIES_A_SEAL}
     entries = list(takewhile(_is_backfilled, connection.execute(_UNSEALED, wanted).fetchall()))
-    if not entries:
+    wanted = {"after": _before_acts(last.last_act_id), "last": settled.act_id, "limit": ACTS_A_SEAL}
+    acts = connection.execute(_UNSEALED_ACTS, wanted).fetchall()
+    if not entries and not acts:
         return 0
+    last_txn_id = entries[-1][0] if entries else last.last_txn_id
+    made = Seal(
+        0,
+        entries[0][0] if entries else last_txn_id + 1,
+        last_txn_id,
+        len(entries),
+        "",
+        format_instant(now),
+        VERSION,
+        last.seal_id,
+        acts[-1][0] if acts else last.last_act_id,
+        len(acts),
+    )
+    facts = connection.execute(_FACTS, {"after": last.last_txn_id, "last": last_txn_id}).fetchall()
     row = {
-        "first": entries[0][0],
-        "last": entries[-1][0],
-        "entries": len(entries),
-        "at": format_instant(now),
+        "first": made.first_txn_id,
+        "last": made.last_txn_id,
+        "entries": made.entries,
+        "at": made.sealed_at,
         "version": VERSION,
+        "follows": made.follows,
+        "last_act": made.last_act_id,
+        "acts": made.acts,
+        "sha256": seal_hash(made, last.sha256, entries, facts, acts),
     }
-    facts = connection.execute(_FACTS, {"after": after, "last": row["last"]}).fetchall()
-    row["sha256"] = seal_hash(VERSION, previous, row["at"], entries, facts)
-    return len(entries) if connection.execute(_PUT_SEAL, row).fetchall() else 0
+    return made.entries or made.acts if connection.execute(_PUT_SEAL, row).fetchall() else 0
 
 
 def _is_backfilled(entry: tuple[Any, ...]) -> bool:
@@ -193,23 +251,25 @@ def _is_backfilled(entry: tuple[Any, ...]) -> bool:
 
 
 def seal_hash(
-    version: int,
+    seal: Seal,
     previous: str,
-    sealed_at: str,
     entries: Sequence[tuple[Any, ...]],
     facts: Sequence[tuple[Any, ...]] = (),
+    acts: Sequence[tuple[Any, ...]] = (),
 ) -> str:
-    """The hash of a seal over ``entries`` (at least one) and ``facts`` that follows the seal with hash ``previous``."""
-    digest = sha256(previous.encode())
+    """The hash that ``seal`` has over these rows after the seal with hash ``previous``."""
+    digest, version = sha256(previous.encode()), seal.version
     if version < CAUSES_SINCE:
         entries = [entry[:-1] for entry in entries]
     if version == 1:
         for entry in entries:
             digest.update(json.encode(entry))
-    else:
-        digest.update(json.encode((version, sealed_at, entries[0][0], entries[-1][0], len(entries))))
-        digest.update(json.encode(entries))
-        digest.update(json.encode(_of_version(version, facts)))
+        return digest.hexdigest()
+    digest.update(json.encode((version, seal.sealed_at, *seal.head)))
+    digest.update(json.encode(entries))
+    digest.update(json.encode(_of_version(version, facts)))
+    if version >= ACTS_SINCE:
+        digest.update(json.encode(acts))
     return digest.hexdigest()
 
 
@@ -220,13 +280,30 @@ def _of_version(version: int, facts: Sequence[tuple[Any, ...]]) -> Sequence[tupl
     return [fact[:5] for fact in facts if fact[1] is not None or fact[4] is not None]
 
 
-def is_whole(source: Source, seal: Seal, after_txn_id: int, previous: str) -> bool:
-    """Whether the ledger still has the entries that ``seal`` covers, from after entry ``after_txn_id`` and the previous
-    seal.
-    """
+def is_whole(source: Source, seal: Seal, before: Seal | None) -> bool:
+    """Whether the ledger still has the entries and acts that ``seal`` covers, which comes after the seal ``before``."""
+    after_txn_id, after_act_id, previous = _end_of(before)
     wanted = {"after": after_txn_id, "last": seal.last_txn_id}
     entries = source.rows(_SEALED, wanted)
-    if len(entries) != seal.entries or (entries[0][0], entries[-1][0]) != (seal.first_txn_id, seal.last_txn_id):
+    first, last = (entries[0][0], entries[-1][0]) if entries else (after_txn_id + 1, after_txn_id)
+    if (len(entries), first, last) != (seal.entries, seal.first_txn_id, seal.last_txn_id):
+        return False
+    if seal.version < ACTS_SINCE:
+        acts, is_in_order = [], (seal.follows, seal.last_act_id, seal.acts) == (None, after_act_id, 0)
+    else:
+        acts = source.rows(_ACTS, {"after": _before_acts(after_act_id), "last": seal.last_act_id})
+        is_in_order = seal.follows == (0 if before is None else before.seal_id) and seal.last_act_id >= after_act_id
+    if not is_in_order or len(acts) != seal.acts:
         return False
     facts = source.rows(_FACTS, wanted) if seal.version > 1 else []
-    return seal_hash(seal.version, previous, seal.sealed_at, entries, facts) == seal.sha256
+    return seal_hash(seal, previous, entries, facts, acts) == seal.sha256
+
+
+def _before_acts(last_act_id: int) -> int:
+    """Below the first act that a seal covers after one up to ``last_act_id``: the first covers whatever is before."""
+    return last_act_id or -(1 << 62)
+
+
+def _end_of(seal: Seal | None) -> tuple[int, int, str]:
+    """The last entry and act up to a seal, and its hash."""
+    return (0, 0, NO_SEAL) if seal is None else (seal.last_txn_id, seal.last_act_id, seal.sha256)

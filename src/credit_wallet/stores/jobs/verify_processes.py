@@ -69,6 +69,16 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+@contextmanager
+def provers(size: int) -> Iterator[Provers]:
+    """``size`` processes that prove, this one alone when that is 1. Raises ``VerifyInterrupted``."""
+    if size == 1:
+        yield ThisProcess()
+    else:
+        with Processes(size) as processes:
+            yield processes
+
+
 class ThisProcess:
     """Proves here, one part after another."""
 

@@ -7,6 +7,7 @@ from contextlib import closing, contextmanager, suppress
 from copy import copy
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ from credit_wallet.domain.views import Finding, Upgrade
 from credit_wallet.errors import DatabaseUnavailable, MigrationError, NoLedger, RailBusy
 from credit_wallet.runtime import forks
 from credit_wallet.runtime.deadlines import POSTGRES_OPEN_SECONDS, Deadline
-from credit_wallet.stores import Shared, migrations
+from credit_wallet.stores import Progress, Shared, migrations
 from credit_wallet.stores.jobs.backfill import backfill_all
 from credit_wallet.stores.jobs.books import make_books
 from credit_wallet.stores.jobs.naming import name_all
@@ -128,6 +129,20 @@ class PostgresDatabase:
                 make_books(PostgresConnection(raw), lambda _: transaction(raw))
                 name_all(PostgresConnection(raw), lambda _: transaction(raw))
             return Upgrade(applied, *backfill_all(PostgresConnection(raw), lambda _: transaction(raw), now))
+
+    def write_file(self, target: Path, progress: Progress) -> None:
+        """Write the ledger as it is now into the new SQLite file ``target``, while others use it.
+
+        Raises ``MigrationError`` while migrations are pending, ``BackupRefused`` and ``DatabaseError``.
+        """
+        from credit_wallet.stores.jobs.dumping import dump_ledger  # which needs this module
+
+        with closing(connect(self.url)) as raw, naming_database_errors(self.url):
+            migrations.require_current(PostgresSchema(raw, self.url))
+            self._require_whole(raw)
+            raw.execute(_BEGIN_SNAPSHOT)
+            raw.execute(_WAIT_FOR_OTHERS)
+            dump_ledger(raw, self.url, target, progress)
 
     def rollback(self, number: int) -> list[str]:
         """Undo a migration and every later one; their names, latest first. Raises ``MigrationError``."""

@@ -19,14 +19,13 @@ SETTLE_SECONDS = 1.0
 
 SETTLE_STEP_SECONDS = 0.01
 
-_LAST_ID_DRAWN = "SELECT last_value FROM am_credit_transaction_log_txn_id_seq"
 _WRITERS = """
 SELECT DISTINCT virtualtransaction, pid IS NULL FROM pg_locks
 WHERE locktype = 'relation' AND mode = 'RowExclusiveLock' AND granted
   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-  AND relation IN (SELECT unnest(ARRAY['am_credit_transaction_log_txn_id_seq', 'am_credit_transaction_log']::regclass[])
+  AND relation IN (SELECT unnest(ARRAY[%s, %s]::regclass[])
                    UNION ALL
-                   SELECT inhrelid FROM pg_inherits WHERE inhparent = 'am_credit_transaction_log'::regclass)
+                   SELECT inhrelid FROM pg_inherits WHERE inhparent = %s::regclass)
 """
 _SESSIONS = """
 SELECT 'session ' || pid || ' of ' || coalesce(usename, 'nobody') || ' (' || coalesce(nullif(application_name, ''), '?')
@@ -44,19 +43,39 @@ WHERE transaction IN (SELECT transactionid FROM pg_locks
 """
 
 
+class _Log(NamedTuple):
+    """A table to which rows are added, and the sequence of their ids."""
+
+    table: str
+    sequence: str
+
+
+_ENTRIES = _Log("am_credit_transaction_log", "am_credit_transaction_log_txn_id_seq")
+_ACTS = _Log("am_credit_act", "am_credit_act_act_id_seq")
+
+
 class _Writer(NamedTuple):
-    """A transaction that may still add an entry. ``transaction`` is its name in ``pg_locks``."""
+    """A transaction that may still add a row. ``transaction`` is its name in ``pg_locks``."""
 
     transaction: str
     prepared: bool
 
 
 def settled_txn_id(raw: Raw) -> int:
-    """The last id drawn so far, once every transaction that may have drawn an earlier one has ended; 0 when they do not
-    end within ``SETTLE_SECONDS``.
+    """The last id of an entry drawn so far, once every transaction that may have drawn an earlier one has ended; 0 when
+    they do not end within ``SETTLE_SECONDS``.
     """
-    last_txn_id: int = raw.execute(_LAST_ID_DRAWN).fetchall()[0][0]
-    return 0 if _lasting_writers(raw) else last_txn_id
+    return _settled(raw, _ENTRIES)
+
+
+def settled_act_id(raw: Raw) -> int:
+    """The same of acts."""
+    return _settled(raw, _ACTS)
+
+
+def _settled(raw: Raw, log: _Log) -> int:
+    last_id: int = raw.execute(f"SELECT last_value FROM {log.sequence}").fetchall()[0][0]
+    return 0 if _lasting_writers(raw, log) else last_id
 
 
 def holders(raw: Raw) -> list[Holder]:
@@ -64,23 +83,23 @@ def holders(raw: Raw) -> list[Holder]:
 
     Those that end within ``SETTLE_SECONDS`` are left out.
     """
-    named = [[each.transaction for each in _lasting_writers(raw)]]
+    named = [[each.transaction for each in _lasting_writers(raw, _ENTRIES)]]
     rows: list[tuple[Any, ...]] = [*raw.execute(_SESSIONS, named), *raw.execute(_PREPARED, named)]
     return sorted((Holder(*row) for row in rows), key=lambda holder: -(holder.seconds or 0))
 
 
-def _lasting_writers(raw: Raw) -> set[_Writer]:
+def _lasting_writers(raw: Raw, log: _Log) -> set[_Writer]:
     """The transactions that write now and have not ended after ``SETTLE_SECONDS``."""
-    waited_for = _writers(raw)
+    waited_for = _writers(raw, log)
     give_up_at = monotonic() + SETTLE_SECONDS
     while waited_for and monotonic() <= give_up_at:
         sleep(SETTLE_STEP_SECONDS)
-        waited_for = _still_there(waited_for, _writers(raw))
+        waited_for = _still_there(waited_for, _writers(raw, log))
     return waited_for
 
 
-def _writers(raw: Raw) -> set[_Writer]:
-    return {_Writer(*row) for row in raw.execute(_WRITERS)}
+def _writers(raw: Raw, log: _Log) -> set[_Writer]:
+    return {_Writer(*row) for row in raw.execute(_WRITERS, [log.sequence, log.table, log.table])}
 
 
 def _still_there(waited_for: set[_Writer], now: set[_Writer]) -> set[_Writer]:

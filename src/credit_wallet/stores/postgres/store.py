@@ -20,7 +20,7 @@ from credit_wallet.rules.decide import decide
 from credit_wallet.rules.decision import Decision
 from credit_wallet.stores.jobs.seals import Holder
 from credit_wallet.stores.postgres.connection import PostgresConnection, Raw
-from credit_wallet.stores.postgres.horizon import holders, settled_txn_id
+from credit_wallet.stores.postgres.horizon import holders, settled_act_id, settled_txn_id
 from credit_wallet.stores.postgres.identity import KnownLedger
 from credit_wallet.stores.postgres.known_wallets import KnownWallets
 from credit_wallet.stores.postgres.link import Link
@@ -116,6 +116,10 @@ class PostgresStore:
     def settled_txn_id(self) -> int:
         """The last id drawn so far, once nobody can write an earlier one any more; 0 when that does not come soon."""
         return self._link.carry_out(settled_txn_id, repeatable=True)
+
+    def settled_act_id(self) -> int:
+        """The same of acts."""
+        return self._link.carry_out(settled_act_id, repeatable=True)
 
     def holding_back(self) -> list[Holder]:
         """The transactions that keep ``settled_txn_id`` at 0, the oldest first."""

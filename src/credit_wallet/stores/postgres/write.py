@@ -16,6 +16,7 @@ from credit_wallet.stores.acts import write_decided
 from credit_wallet.stores.alert_tables import ALERT_TABLES, alert_table
 from credit_wallet.stores.clawback_rows import write_clawbacks
 from credit_wallet.stores.consent_rows import write_consents
+from credit_wallet.stores.entry_names import ENTRY_NAME_COLUMNS, entry_name_columns
 from credit_wallet.stores.grant_rows import write_grants
 from credit_wallet.stores.movement_rows import (
     HOLD_COLUMNS,
@@ -104,6 +105,10 @@ SET attempt = excluded.attempt, status = excluded.status, txn_id = excluded.txn_
     amount_yen = excluded.amount_yen, amount_fraction = excluded.amount_fraction, usage = excluded.usage,
     changed_on = excluded.changed_on
 """
+_PUT_NAMES = f"""
+INSERT INTO am_credit_entry_name ({", ".join(ENTRY_NAME_COLUMNS)})
+SELECT * FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::bigint[])
+"""
 _DELETE_PURCHASES = """
 DELETE FROM am_credit_purchase p
 USING unnest(%s::text[], %s::bigint[]) AS old (purchase_key, wallet_id)
@@ -165,6 +170,8 @@ ON CONFLICT DO NOTHING
 def write(raw: Raw, snapshot: Snapshot, decision: Decision, known_wallets: KnownWallets, at: str) -> None:
     """Write ``decision`` and the cycles that ``snapshot`` has left, in the transaction that ``raw`` is in."""
     _append_entries(raw, decision)
+    if decision.named:
+        _put_names(raw, decision)
     if decision.remembered:
         _remember(raw, decision, at[:10])
     if decision.configured:
@@ -194,6 +201,12 @@ def _append_entries(raw: Raw, decision: Decision) -> None:
     for shared, values in decision.entries.items():
         columns = [values[place :: len(ENTRY_COLUMNS)] for place, _ in enumerate(ENTRY_COLUMNS)]
         raw.execute(_APPEND_ENTRIES, [*map(_array_of_entries, ENTRY_COLUMNS, columns), *shared])
+
+
+def _put_names(raw: Raw, decision: Decision) -> None:
+    values = entry_name_columns(decision.named)
+    kinds, names, wallet_ids, txn_ids = [values[place :: len(ENTRY_NAME_COLUMNS)] for place in range(4)]
+    raw.execute(_PUT_NAMES, [texts(kinds), texts(names), numbers(wallet_ids), numbers(txn_ids)])
 
 
 def _array_of_entries(name: str, column: list[Any]) -> str:

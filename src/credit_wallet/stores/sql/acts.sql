@@ -8,12 +8,46 @@ VALUES (:wallet_id, :kind, :subject, :now, :actor, :author, :address, :request_i
 SELECT act_id, occurred_at, kind, subject, wallet_id, author, actor, address, request_id, before, after, reason, note
 FROM am_credit_act
 WHERE act_id < :before
+  AND (CAST(:kind AS TEXT) IS NULL OR kind = :kind OR substr(kind, 1, length(CAST(:kind AS TEXT)) + 1) = :kind || '.')
+  AND (CAST(:author AS TEXT) IS NULL OR author = :author)
+  AND (CAST(:subject AS TEXT) IS NULL OR subject = :subject)
+  AND (CAST(:since AS TEXT) IS NULL OR occurred_at >= :since)
+  AND (CAST(:until AS TEXT) IS NULL OR occurred_at < :until)
 ORDER BY act_id DESC
 LIMIT :limit;
 
--- acts_of_wallet: a page of what was done to one wallet, newest first
+-- acts_of_wallet: the same of what was done to one wallet
 SELECT act_id, occurred_at, kind, subject, wallet_id, author, actor, address, request_id, before, after, reason, note
 FROM am_credit_act
 WHERE wallet_id = :wallet_id AND act_id < :before
+  AND (CAST(:kind AS TEXT) IS NULL OR kind = :kind OR substr(kind, 1, length(CAST(:kind AS TEXT)) + 1) = :kind || '.')
+  AND (CAST(:author AS TEXT) IS NULL OR author = :author)
+  AND (CAST(:subject AS TEXT) IS NULL OR subject = :subject)
+  AND (CAST(:since AS TEXT) IS NULL OR occurred_at >= :since)
+  AND (CAST(:until AS TEXT) IS NULL OR occurred_at < :until)
+ORDER BY act_id DESC
+LIMIT :limit;
+
+-- acts_on: the same of what was done to one thing
+SELECT act_id, occurred_at, kind, subject, wallet_id, author, actor, address, request_id, before, after, reason, note
+FROM am_credit_act
+WHERE subject = :subject AND act_id < :before
+  AND (CAST(:kind AS TEXT) IS NULL OR kind = :kind OR substr(kind, 1, length(CAST(:kind AS TEXT)) + 1) = :kind || '.')
+  AND (CAST(:author AS TEXT) IS NULL OR author = :author)
+  AND (CAST(:wallet_id AS BIGINT) IS NULL OR wallet_id = :wallet_id)
+  AND (CAST(:since AS TEXT) IS NULL OR occurred_at >= :since)
+  AND (CAST(:until AS TEXT) IS NULL OR occurred_at < :until)
+ORDER BY act_id DESC
+LIMIT :limit;
+
+-- acts_by: the same of what one author did
+SELECT act_id, occurred_at, kind, subject, wallet_id, author, actor, address, request_id, before, after, reason, note
+FROM am_credit_act
+WHERE author = :author AND act_id < :before
+  AND (CAST(:kind AS TEXT) IS NULL OR kind = :kind OR substr(kind, 1, length(CAST(:kind AS TEXT)) + 1) = :kind || '.')
+  AND (CAST(:subject AS TEXT) IS NULL OR subject = :subject)
+  AND (CAST(:wallet_id AS BIGINT) IS NULL OR wallet_id = :wallet_id)
+  AND (CAST(:since AS TEXT) IS NULL OR occurred_at >= :since)
+  AND (CAST(:until AS TEXT) IS NULL OR occurred_at < :until)
 ORDER BY act_id DESC
 LIMIT :limit;

@@ -46,7 +46,8 @@ SELECT wallet_id FROM am_credit_grant WHERE grant_id = :grant_id;
 
 -- cancel: a grant ends; the first time counts
 UPDATE am_credit_grant SET canceled_at = :at, next_at = NULL, due_at = NULL
-WHERE wallet_id = :wallet_id AND grant_id = :grant_id AND next_at IS NOT NULL;
+WHERE wallet_id = :wallet_id AND grant_id = :grant_id AND next_at IS NOT NULL
+RETURNING grant_id;
 
 -- show: a grant
 SELECT grant_id, wallet_id, amount_yen, amount_fraction, kind, starts_at, every, until_at, lapses, lapse_days, note,

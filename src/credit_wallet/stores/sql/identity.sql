@@ -1,12 +1,19 @@
 -- Who may use what: tokens, hosts' own keys, and sellers. They run unchanged on every database.
 
--- opened: everything that a token's hash names, ended and revoked or not
-SELECT wallet_id, 0, 0, 0, NULL, NULL, NULL FROM am_credit_wallet WHERE owner_token_hash = :token_hash
+-- opened: everything that a token's hash names, ended and revoked or not: wallet, key, seller, whether it is registered, its
+-- end, the end and the revocation of what it opens, scopes, operator, name, role
+SELECT wallet_id, 0, 0, 0, NULL, NULL, NULL, NULL, 0, NULL, NULL
+FROM am_credit_wallet WHERE owner_token_hash = :token_hash
 UNION ALL
-SELECT wallet_id, key_id, 0, 0, NULL, expires_at, revoked_at FROM am_credit_key WHERE token_hash = :token_hash
+SELECT wallet_id, key_id, 0, 0, NULL, expires_at, revoked_at, scopes, 0, NULL, NULL
+FROM am_credit_key WHERE token_hash = :token_hash
+UNION ALL
+SELECT 0, 0, 0, 0, y.ends_at, NULL, coalesce(y.revoked_at, o.revoked_at), NULL, o.operator_id, o.name, o.role
+FROM am_credit_operator_key y JOIN am_credit_operator o ON o.operator_id = y.operator_id AND o.wallet_id = y.wallet_id
+WHERE y.token_hash = :token_hash AND y.wallet_id = 0
 UNION ALL
 SELECT s.wallet_id, s.key_id, s.seller_id, s.registered, s.ends_at, k.expires_at,
-       CASE WHEN s.seller_id > 0 THEN v.revoked_at ELSE k.revoked_at END
+       CASE WHEN s.seller_id > 0 THEN v.revoked_at ELSE k.revoked_at END, k.scopes, 0, NULL, NULL
 FROM am_credit_secret s
 LEFT JOIN am_credit_key k ON k.key_id = s.key_id AND k.wallet_id = s.wallet_id
 LEFT JOIN am_credit_seller v ON v.seller_id = s.seller_id AND v.wallet_id = s.wallet_id
@@ -35,8 +42,8 @@ FROM (SELECT key_id FROM am_credit_key
       LIMIT :max) AS working;
 
 -- create_key: a new agent key
-INSERT INTO am_credit_key (wallet_id, token_hash, label, monthly_cap_yen, created_at, expires_at, key_group)
-VALUES (:wallet_id, :token_hash, :label, :monthly_cap_yen, :now, :expires_at, :key_group)
+INSERT INTO am_credit_key (wallet_id, token_hash, label, monthly_cap_yen, created_at, expires_at, key_group, scopes)
+VALUES (:wallet_id, :token_hash, :label, :monthly_cap_yen, :now, :expires_at, :key_group, :scopes)
 RETURNING key_id;
 
 -- lock_key: an agent key, for this transaction alone

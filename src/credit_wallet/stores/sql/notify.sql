@@ -157,14 +157,14 @@ UPDATE am_credit_delivery SET status = 'pending', attempts = 0, next_attempt_at 
 WHERE delivery_id = :delivery_id
   AND EXISTS (SELECT 1 FROM am_credit_target t
               WHERE t.target_id = am_credit_delivery.target_id AND t.stopped IS NULL)
-RETURNING target_id;
+RETURNING target_id, wallet_id;
 
 -- resend_dead: the same for all that are dead
 UPDATE am_credit_delivery SET status = 'pending', attempts = 0, next_attempt_at = :at
 WHERE status = 'dead'
   AND EXISTS (SELECT 1 FROM am_credit_target t
               WHERE t.target_id = am_credit_delivery.target_id AND t.stopped IS NULL)
-RETURNING target_id;
+RETURNING target_id, wallet_id;
 
 -- begin_anew: try a target at once, as if it had not failed
 UPDATE am_credit_target SET due_at = :at, failures = 0, rests_until = CASE WHEN failures > 0 THEN '' ELSE rests_until END

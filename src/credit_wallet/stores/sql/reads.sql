@@ -33,8 +33,8 @@ WHERE billing_cycle = :cycle AND wallet_id IN ({ids}) AND key_id = 0;
 SELECT k.key_id, k.wallet_id, k.label, k.monthly_cap_yen,
        CASE WHEN k.current_cycle = :cycle THEN k.cycle_spent_yen ELSE coalesce(s.spent_yen, 0) END,
        CASE WHEN k.current_cycle = :cycle THEN k.cycle_spent_fraction ELSE coalesce(s.spent_fraction, 0) END,
-       k.held_yen, k.held_fraction, k.created_at, k.expires_at, k.revoked_at, k.key_group, p.reference, p.metadata,
-       p.token_prefix
+       k.held_yen, k.held_fraction, k.created_at, k.expires_at, k.revoked_at, k.key_group, k.scopes, p.reference,
+       p.metadata, p.token_prefix
 FROM am_credit_key k
 LEFT JOIN am_credit_profile p ON p.wallet_id = k.wallet_id AND p.key_id = k.key_id
 LEFT JOIN am_credit_cycle_spend s ON s.billing_cycle = :cycle AND s.wallet_id = k.wallet_id AND s.key_id = k.key_id
@@ -46,8 +46,8 @@ LIMIT :limit;
 SELECT k.key_id, k.wallet_id, k.label, k.monthly_cap_yen,
        CASE WHEN k.current_cycle = :cycle THEN k.cycle_spent_yen ELSE coalesce(s.spent_yen, 0) END,
        CASE WHEN k.current_cycle = :cycle THEN k.cycle_spent_fraction ELSE coalesce(s.spent_fraction, 0) END,
-       k.held_yen, k.held_fraction, k.created_at, k.expires_at, k.revoked_at, k.key_group, p.reference, p.metadata,
-       p.token_prefix
+       k.held_yen, k.held_fraction, k.created_at, k.expires_at, k.revoked_at, k.key_group, k.scopes, p.reference,
+       p.metadata, p.token_prefix
 FROM am_credit_key k
 LEFT JOIN am_credit_profile p ON p.wallet_id = k.wallet_id AND p.key_id = k.key_id
 LEFT JOIN am_credit_cycle_spend s ON s.billing_cycle = :cycle AND s.wallet_id = k.wallet_id AND s.key_id = k.key_id

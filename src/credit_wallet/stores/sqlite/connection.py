@@ -218,14 +218,14 @@ def naming_database_errors(path: Path) -> Iterator[None]:
         raise DatabaseError(f"{path} cannot be opened; check that its folder exists and can be written") from error
     except apsw.IOError as error:
         raise DatabaseError(
-            f"reading or writing {path} failed ({_name_of(error)}); nothing is acknowledged, check the disk and try "
+            f"reading or writing {path} failed ({name_of(error)}); nothing is acknowledged, check the disk and try "
             "again with the same idempotency key"
         ) from error
     except apsw.Error as error:
         raise DatabaseError(f"SQLite refused to work on {path}: {error}") from error
 
 
-def _name_of(error: apsw.Error) -> str:
+def name_of(error: apsw.Error) -> str:
     """SQLite's name of the error: its text is about the last statement, which may have succeeded."""
     return str(apsw.mapping_extended_result_codes.get(getattr(error, "extendedresult", -1), error))
 

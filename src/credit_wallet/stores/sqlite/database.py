@@ -14,7 +14,7 @@ import apsw
 from credit_wallet.domain.views import Finding, Upgrade
 from credit_wallet.errors import DatabaseMoved, InvalidRequest, MigrationError, NoLedger
 from credit_wallet.runtime import forks
-from credit_wallet.stores import Shared, migrations
+from credit_wallet.stores import Progress, Shared, migrations
 from credit_wallet.stores.sqlite.connection import (
     connect,
     connect_alone,
@@ -27,6 +27,7 @@ from credit_wallet.stores.sqlite.connection import (
 from credit_wallet.stores.sqlite.file_modes import open_to_others
 from credit_wallet.stores.sqlite.ledger import LedgerConnection
 from credit_wallet.stores.sqlite.mounts import network_disk
+from credit_wallet.stores.sqlite.pages import copy_of_live_ledger
 from credit_wallet.stores.sqlite.schema import SqliteSchema
 from credit_wallet.stores.sqlite.store import SqliteStore, bring_up_to_date
 
@@ -90,6 +91,10 @@ class SqliteDatabase:
         make_folder(self.path)
         with closing(connect(self.path)) as connection:
             return bring_up_to_date(connection, self.path, now)
+
+    def write_file(self, target: Path, progress: Progress) -> None:
+        """Write the ledger as it is now into the new file ``target``, while others use it. Raises ``DatabaseError``."""
+        copy_of_live_ledger(self.path, target, progress)
 
     def rollback(self, number: int) -> list[str]:
         """Undo a migration and every later one; their names, latest first. Raises ``MigrationError``."""

@@ -18,7 +18,10 @@ from credit_wallet.stores.jobs.proofs.violations import Violation
 from credit_wallet.stores.jobs.proofs.wording import worded
 from credit_wallet.stores.sql import statements
 
-FILES = ("ledger", "returns", "lots", "holds", "purchases", "payments", "transfers", "identities", "cycles", "grants")
+FILES = (
+    *("ledger", "names", "returns", "lots", "holds", "purchases", "payments", "transfers", "identities", "cycles"),
+    "grants",
+)
 
 BY_CYCLE = ("cycle_spend", "key_spend", "cycles")
 """Those that are asked for each cycle: see ``cycles``."""

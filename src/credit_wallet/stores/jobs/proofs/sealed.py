@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 
 from credit_wallet.stores import Source
 from credit_wallet.stores.jobs.proofs.violations import Violation
-from credit_wallet.stores.jobs.seals import NO_SEAL, SEALS, Anchor, Seal, is_whole, unsealed_since
+from credit_wallet.stores.jobs.seals import SEALS, Anchor, Seal, is_whole, unsealed_since
 
 UNSEALED_FOR = timedelta(hours=1)
-"""How long entries of a ledger that is being sealed may wait for a seal; the worker makes one every minute."""
+"""How long entries and acts of a ledger that is being sealed may wait for a seal; the worker makes one every minute."""
 
 _NOTED = "SELECT seal_id, sha256, last_txn_id, sealed_at FROM am_credit_seal WHERE seal_id = :seal_id"
 
@@ -25,13 +25,20 @@ _COUNT = "SELECT count(*) FROM am_credit_seal"
 
 def broken_seals(source: Source, after_seal_id: int, last_seal_id: int) -> Iterator[Violation]:
     """The seals above ``after_seal_id`` up to ``last_seal_id`` that the ledger does not match."""
-    previous, after = NO_SEAL, 0
+    before = None
     for row in source.rows(SEALS, {}):
         seal = Seal(*row)
-        if after_seal_id < seal.seal_id <= last_seal_id and not is_whole(source, seal, after, previous):
-            what = f"entries {seal.first_txn_id} to {seal.last_txn_id} have changed"
-            yield Violation("seals", None, f"seal {seal.seal_id}: {what}")
-        previous, after = seal.sha256, seal.last_txn_id
+        if after_seal_id < seal.seal_id <= last_seal_id and not is_whole(source, seal, before):
+            yield Violation("seals", None, f"seal {seal.seal_id}: {_covered(seal, before)} have changed")
+        before = seal
+
+
+def _covered(seal: Seal, before: Seal | None) -> str:
+    """What a seal covers, in words."""
+    covered = [f"entries {seal.first_txn_id} to {seal.last_txn_id}"] if seal.entries else []
+    if seal.acts:
+        covered.append(f"acts {(0 if before is None else before.last_act_id) + 1} to {seal.last_act_id}")
+    return " or ".join(covered)
 
 
 def missing_seals(source: Source) -> Iterator[Violation]:
@@ -44,14 +51,14 @@ def missing_seals(source: Source) -> Iterator[Violation]:
 
 
 def unsealed(source: Source, now: datetime) -> Iterator[Violation]:
-    """Entries that have waited for a seal for longer than ``UNSEALED_FOR``, in a ledger that was ever sealed."""
+    """What has waited for a seal for longer than ``UNSEALED_FOR``, in a ledger that was ever sealed."""
     since = unsealed_since(source)
     if since is not None and now - since > UNSEALED_FOR and _ever_made(source):
         hours = (now - since) / timedelta(hours=1)
         yield Violation(
             "unsealed",
             None,
-            f"entries have had no seal for {hours:.1f} hours; is the worker running? If it is, seals are gone",
+            f"entries or acts have had no seal for {hours:.1f} hours; is the worker running? If it is, seals are gone",
         )
 
 

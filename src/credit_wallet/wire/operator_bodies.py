@@ -1,0 +1,24 @@
+"""The bodies of calls about operators."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from credit_wallet.domain.permissions import Role
+from credit_wallet.ledger.operators import NAME_PATTERN
+from credit_wallet.wire.bodies import Body
+
+
+class CreateOperatorBody(Body, frozen=True):
+    """A new operator."""
+
+    name: Annotated[str, Meta(pattern=NAME_PATTERN)]
+    role: Role
+
+
+class ConfigureOperatorBody(Body, frozen=True):
+    """What of an operator is to change."""
+
+    role: Role
