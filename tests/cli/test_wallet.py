@@ -63,6 +63,9 @@ def test_a_wallet_is_created_with_every_setting(shell: Shell) -> None:
         "low_balance_yen": 0,
         "alert_thresholds_pct": [],
         "price_group": None,
+        "reference": None,
+        "metadata": {},
+        "token_prefix": created["owner_token"][:12],
         "lots": [],
     }
 

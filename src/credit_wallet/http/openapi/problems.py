@@ -133,6 +133,7 @@ _TYPES: dict[str, dict[str, Any]] = {
             "item",
             "transfer_id",
             "blocked_by",
+            "reference",
         ),
         _TEXT,
     ),

@@ -69,6 +69,14 @@ PROPERTIES_OF_TYPE: dict[str, About] = {
     "PersonalItem.id": _A("Its id, or its number among those of the wallet.", (4_711,)),
     "PersonalItem.at": _time("When it was made; null where nothing says so."),
     "PersonalItem.data": _A("What it says, by the names of its fields.", ({"note": "research for Ms Sato"},)),
+    "ReferencedWallet.owner_token": _A(
+        "The owner token, shown this once; null for a wallet that had the reference already.", ("cw_live_…",)
+    ),
+    "WalletView.reference": _A("The host's id of the customer; null for none, and for agents.", ("cust_1",)),
+    "WalletReply.reference": _A("The host's id of the customer; null for none, and for agents.", ("cust_1",)),
+    "CreateWalletBody.reference": _A(
+        "Your id of the customer, unique among wallets: the same one returns the same wallet.", ("cust_1",)
+    ),
     "ActPage.acts": _A("The acts, newest first."),
     "ActPage.next_cursor": _A("Send it as `cursor` for the next page; null on the last one.", (120,)),
     "ActView.act_id": _A("Id of the act.", (121,)),

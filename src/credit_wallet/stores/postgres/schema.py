@@ -32,6 +32,7 @@ _WITHOUT_WALLET = (
     "am_credit_counted",
     "am_credit_month_total",
     "am_credit_totals",
+    "am_credit_reference",
 )
 
 
