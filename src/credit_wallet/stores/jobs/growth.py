@@ -73,6 +73,7 @@ _TABLES: tuple[tuple[str, str, str | None], ...] = (
     ("am_credit_hold", "captured ones for good, others {closed} days after they end", "created_at"),
     ("am_credit_returned", FOR_GOOD, None),
     ("am_credit_cycle_spend", FOR_GOOD, "billing_cycle"),
+    ("am_credit_month_total", FOR_GOOD, None),
     ("am_credit_cycle_segment", FOR_GOOD, "billing_cycle"),
     ("am_credit_clawback", FOR_GOOD, None),
     ("am_credit_sale", FOR_GOOD, None),
