@@ -74,6 +74,7 @@ WORDS: dict[str, tuple[object, ...]] = {
     "seller create": (),
     "seller revoke": (1,),
     "seller rotate": (1,),
+    "token revoke": (),
     "operator create": ("alice", "--role", "viewer"),
     "operator list": (),
     "operator keys": (1,),

@@ -121,7 +121,13 @@ def write(path: Path) -> Book:
     for label in ODD_TEXTS[:2]:
         seller = wallets.sellers.create(label=label)
     wallets.sellers.revoke(seller.seller_id)
-    wallets.keys.create(wallet_ids[2], expires_at="2027-01-01T00:00:00Z")
+    wallets.keys.create(wallet_ids[2], expires_at="2027-01-01T00:00:00Z", scopes=["read"])
+    for name in ("alice", "bob"):
+        operator = wallets.operators.create(name, "support")
+    wallets.operators.rotate(operator.operator_id)
+    wallets.operators.revoke(operator.operator_id)
+    wallets.secrets.register(wallet_ids[2], sha256(b"leaked").hexdigest())
+    wallets.tokens.revoke("leaked")
     wallets.freeze(wallet_ids[2])
 
     odd = Author("operator", ODD_TEXTS[0])
