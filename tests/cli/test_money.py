@@ -197,3 +197,13 @@ def test_credit_moves_to_another_wallet(funded: Shell) -> None:
     assert funded.json("history", 2)[0]["note"].endswith("from wallet 1: for search")
     assert funded.fields("transfer", 1, 2, "250.5", "--key", "move", "--note", "for search")["replayed"] == "yes"
     assert funded.refused("transfer", 1, 2, 1_000, "--key", "more")[0] == "insufficient_funds"
+
+
+def test_a_correction_takes_or_adds_and_says_why(funded: Shell) -> None:
+    why = ("--reason", "mistyped_topup", "--note", "ticket 4711")
+    assert funded.json("adjust", 1, "-10.5", *why, "--key", "k")["amount"] == "-10.5"
+    assert funded.json("adjust", 1, "-10.5", *why, "--key", "k")["replayed"] is True
+    given = funded.json("adjust", 1, 7, "--reason", "goodwill", "--note", "n", "--key", "k2")
+    assert funded.json("take-back", given["txn_id"], "--note", "n", "--key", "k3")["amount"] == "-7"
+    assert "Missing option '--reason'" in funded.misused("adjust", 1, "-10", "--note", "no reason", "--key", "k4")
+    assert "is not a decimal" in " ".join(funded.misused("adjust", 1, "--5", *why, "--key", "k5").split())

@@ -123,7 +123,7 @@ def test_a_capped_budget_and_a_disabled_wallet_stop_calls(wallets: CreditWallet,
     with gated(app, wallets, wallet, where, price_yen=3) as front:
         assert front.call().status_code == 200
         assert_problem(front.call(), 402, "budget_exhausted", missing_yen=2)
-        wallets.configure(wallet.wallet_id, enabled=False)
+        wallets.freeze(wallet.wallet_id)
         assert_problem(front.call(), 403, "wallet_disabled")
     assert app.ran == 1
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import pytest
 from clock import Clock
@@ -13,9 +13,21 @@ from litestar import get
 from notified import told_of_charges
 from service import OPERATOR_KEY, Api, new_app
 from stand_in import StandIn
+from who_may import (
+    MAY,
+    NOT_HANDED_ON,
+    NOT_ITS_OWN,
+    NOT_PAID,
+    NOT_SETTLED,
+    NOT_SOLD,
+    OPERATORS,
+    SOMEBODY_ELSES,
+    WALLETS,
+    Who,
+)
 
 from credit_wallet import CreditWallet
-from credit_wallet.domain.permissions import PERMISSIONS, ROLES, Permission
+from credit_wallet.domain.permissions import PERMISSIONS, ROLES, Scope
 from credit_wallet.domain.tokens import new_token
 from credit_wallet.http.app import ROUTES, declared, documented
 from credit_wallet.http.openapi.callers import tables
@@ -23,9 +35,6 @@ from credit_wallet.http.routing import NEEDS
 from credit_wallet.notices.targets import TargetSettings
 from credit_wallet.wire import failure_limit
 from credit_wallet.wire.mirrored import mirrored
-
-Who: TypeAlias = Permission | Literal["anybody", "watcher"]
-"""The permission that a call needs; ``watcher``: anybody without a token or with a good one."""
 
 BOUGHT: dict[str, object] = {"wallet_id": 1, "purchase_key": "bought", "attempt": "a"}
 OWN_KEY = "host's own"
@@ -54,7 +63,9 @@ BODIES: dict[str, dict[str, object]] = {
     "POST /credit/transfers": {"amount_yen": 1, "to_owner_token": THIRD},
     "POST /operator/transfers": {"from_wallet_id": 1, "to_wallet_id": 3, "amount_yen": 1},
     "POST /operator/wallets": {},
-    "POST /operator/wallets/{wallet_id}/enabled": {"enabled": True},
+    "POST /operator/wallets/{wallet_id}/freeze": {"frozen": False, "reason": "other"},
+    "POST /operator/wallets/{wallet_id}/close": {"note": "n", "unused": "write_off", "release_holds": True},
+    "POST /operator/wallets/{wallet_id}/merge": {"into_wallet_id": 3, "note": "n"},
     "POST /operator/wallets/{wallet_id}/price-group": {"price_group": None},
     "POST /credit/topup": {"amount_yen": 100},
     "POST /operator/topups/{topup_id}/pay-back": {"amount_yen": 1},
@@ -136,7 +147,9 @@ ACCESS: dict[str, Who] = {
     "GET /operator/log": "administer",
     "GET /operator/wallets/{wallet_id}/log": "view",
     "GET /credit/log": "manage",
-    "POST /operator/wallets/{wallet_id}/enabled": "support",
+    "POST /operator/wallets/{wallet_id}/freeze": "support",
+    "POST /operator/wallets/{wallet_id}/close": "finance",
+    "POST /operator/wallets/{wallet_id}/merge": "finance",
     "POST /operator/wallets/{wallet_id}/price-group": "administer",
     "POST /credit/topup": "manage",
     "GET /credit/topups": "manage",
@@ -219,70 +232,11 @@ for own, sent in [*BODIES.items()]:
     if (twin := f"{method} {mirrored(path, '{wallet_id}')}") in ACCESS:
         BODIES.setdefault(twin, sent)
 
-SOMEBODY_ELSES = {
-    "GET /credit/keys/{key_id}": 404,
-    "PATCH /credit/keys/{key_id}": 404,
-    "DELETE /credit/keys/{key_id}": 404,
-    "POST /credit/keys/{key_id}/rotate": 404,
-    "GET /credit/budgets/{budget_id}": 404,
-    "PATCH /credit/budgets/{budget_id}": 404,
-    "DELETE /credit/budgets/{budget_id}": 404,
-    "GET /credit/budgets/{budget_id}/values": 404,
-    "POST /credit/notification-targets/{target_id}/confirm": 404,
-    "POST /credit/notification-targets/{target_id}/ask-again": 404,
-    "GET /credit/topups/{topup_id}": 404,
-    "GET /credit/transfers/{transfer_id}": 404,
-    "DELETE /credit/topups/{topup_id}": 404,
-    "GET /credit/transactions/{txn_id}": 404,
-    "GET /credit/holds/{hold_id}": 404,
-    "POST /credit/capture": 404,
-    "POST /credit/release": 404,
-    "POST /credit/extend": 404,
-    "POST /credit/charge": 403,
-    "POST /credit/hold": 403,
-}
-"""What the owner of another wallet gets where a call names something of this one; elsewhere it sees its own wallet."""
-
-NOT_SOLD = {
-    "GET /credit/transactions/{txn_id}": 404,
-    "GET /credit/holds/{hold_id}": 404,
-    "POST /credit/capture": 403,
-    "POST /credit/release": 403,
-    "POST /credit/extend": 403,
-    "POST /credit/refund": 403,
-}
-"""What a seller gets where a call names what somebody else made."""
-
-NOT_PAID = {"GET /credit/transactions/{txn_id}": 404}
-"""What an agent key gets where a call names what the owner paid."""
-
-WALLETS = {"agent", "owner", "other owner", "host's own key"}
-OWNERS = {"owner", "other owner"}
-ADMINS = {"root", "admin"}
-SALES = {"seller operator", *ADMINS}
-OPERATORS = {"viewer", "support", "finance", "seller operator", *ADMINS}
-MAY: dict[Who, set[str]] = {
-    "anybody": {*WALLETS, *OPERATORS, "seller"},
-    "watcher": {*WALLETS, *OPERATORS, "seller"},
-    "identify": {*WALLETS, *OPERATORS, "seller"},
-    "read": WALLETS,
-    "look_up": {*WALLETS, "seller"},
-    "spend": {*WALLETS, *SALES, "seller"},
-    "manage": OWNERS,
-    "own": OWNERS,
-    "sell": {*SALES, "seller"},
-    "sell_to_many": SALES,
-    "refund": {*SALES, "finance", "seller"},
-    "view": OPERATORS - {"seller operator"},
-    "support": {"support", *ADMINS},
-    "finance": {"finance", *ADMINS},
-    "administer": ADMINS,
-}
 BAD_TOKENS = (
     *("no token", "malformed", "unknown", "revoked", "expired", "rotated"),
     *("revoked seller", "revoked operator", "rotated operator"),
 )
-CALLERS = (*BAD_TOKENS, "agent", "owner", "other owner", "host's own key", *sorted(OPERATORS), "seller")
+CALLERS = (*BAD_TOKENS, *sorted(WALLETS), *sorted(OPERATORS), "seller")
 OK = 200
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "access.md"
 REFUSED = 403
@@ -325,6 +279,8 @@ def ledger(wallets: CreditWallet, clock: Clock) -> Iterator[Ledger]:
     revoked = wallets.keys.create(owner.wallet_id)
     wallets.keys.revoke(revoked.key_id)
     expired = wallets.keys.create(owner.wallet_id, expires_at="2026-05-15T12:00:01Z")
+    scoped: dict[str, list[Scope]] = {"spends": ["spend"], "reads": ["read"], "manages": ["manage"]}
+    keys = {f"key that {name}": wallets.keys.create(owner.wallet_id, scopes=scopes) for name, scopes in scoped.items()}
     operators = {role: wallets.operators.create(role, role) for role in ROLES}
     gone, turned = wallets.operators.create("gone", "admin"), wallets.operators.create("turned", "admin")
     wallets.operators.revoke(gone.operator_id)
@@ -346,6 +302,7 @@ def ledger(wallets: CreditWallet, clock: Clock) -> Iterator[Ledger]:
         "revoked seller": revoked_seller.token,
         "host's own key": OWN_KEY,
         "root": OPERATOR_KEY,
+        **{name: key.token for name, key in keys.items()},
         "revoked operator": gone.token,
         "rotated operator": turned.token,
         **{"seller operator" if role == "seller" else role: made.token for role, made in operators.items()},
@@ -372,9 +329,13 @@ def expected_status(operation: str, caller: str) -> int:
         return SOMEBODY_ELSES.get(operation, OK)
     if caller == "seller":
         return NOT_SOLD.get(operation, OK)
+    if caller == "key that manages":
+        return NOT_HANDED_ON.get(operation, OK)
+    if caller in ("key that reads", "key that spends"):
+        return NOT_ITS_OWN.get(operation, OK)
     if caller in ("agent", "host's own key"):
         return NOT_PAID.get(operation, OK)
-    return OK
+    return NOT_SETTLED.get(operation, OK)
 
 
 def body_of(operation: str, caller: str) -> dict[str, object] | None:
@@ -442,7 +403,9 @@ def test_every_operation_answers_this_caller_as_the_table_says(
     monkeypatch.setattr(failure_limit, "FAILURES_ALLOWED", len(ACCESS))
     answered = {}
     # What ends what others use comes last.
-    for operation in sorted(ACCESS, key=lambda each: (each.startswith("DELETE"), each.endswith("/rotate"))):
+    for operation in sorted(
+        ACCESS, key=lambda each: (each.endswith("/close"), each.startswith("DELETE"), each.endswith("/rotate"))
+    ):
         method, path = operation.split()
         answer = ledger.api.call(
             method,

@@ -138,6 +138,10 @@ def within_rules(path: str, body: Any) -> Any:
     """A body of an operation that has rules beyond its schema."""
     if path in SELLING:
         return priced(body)
+    if path.endswith("/adjust") and isinstance(body, dict):  # what is added makes no debt, and what is taken has no end
+        return {**{name: each for name, each in body.items() if name != "allow_debt"}, "amount_yen": 3}
+    if path.endswith("/merge") and isinstance(body, dict):
+        return {**body, "into_wallet_id": 2**62}  # another wallet
     return limited(body) if path.startswith("/credit/budgets") and isinstance(body, dict) else body
 
 

@@ -144,7 +144,15 @@ OPERATIONS: dict[str, Scenario] = {
         body={"from_wallet_id": world.owner_id, "to_wallet_id": world.other_id, "amount_yen": 1}
     ),
     "POST /operator/wallets": lambda _: Sent(body={"label": "new"}),
-    "POST /operator/wallets/{wallet_id}/enabled": lambda world: Sent(_wallet(world), {"enabled": False}),
+    "POST /operator/wallets/{wallet_id}/freeze": lambda world: Sent(
+        _wallet(world), {"frozen": True, "reason": "fraud", "note": "ticket 4715"}
+    ),
+    "POST /operator/wallets/{wallet_id}/close": lambda world: Sent(
+        {"wallet_id": world.wallets.create().wallet_id}, {"note": "contract ended"}
+    ),
+    "POST /operator/wallets/{wallet_id}/merge": lambda world: Sent(
+        {"wallet_id": world.wallets.create().wallet_id}, {"into_wallet_id": world.owner_id, "note": "registered twice"}
+    ),
     "POST /operator/wallets/{wallet_id}/price-group": lambda world: Sent(_wallet(world), {"price_group": "partners"}),
     "POST /operator/wallets/{wallet_id}/token/rotate": lambda world: Sent(
         {"wallet_id": world.other_id}, {"overlap_seconds": 60}

@@ -8,7 +8,6 @@ import click
 
 from credit_wallet.cli.context import (
     INTEGER,
-    Decorator,
     Exact,
     ends,
     idempotency_key,
@@ -16,25 +15,12 @@ from credit_wallet.cli.context import (
     show,
     wallet_id,
 )
-from credit_wallet.domain.corrections import CORRECTION_REASONS, CorrectionReason
+from credit_wallet.cli.reasons import note, reason
+from credit_wallet.domain.corrections import CorrectionReason
 
 commands = click.Group()
 
-note = click.option("--note", metavar="TEXT", required=True, help="What happened, for whoever reads the ledger.")
 allow_debt = click.option("--allow-debt", is_flag=True, help="Let what is missing become debt.")
-
-
-def reason(default: CorrectionReason | None = None) -> Decorator:
-    """``--reason``: a code of the list."""
-    return click.option(
-        "--reason",
-        type=click.Choice(CORRECTION_REASONS),
-        metavar="CODE",
-        required=default is None,
-        default=default,
-        show_default=default is not None,
-        help=f"Why: {', '.join(CORRECTION_REASONS)}.",
-    )
 
 
 @commands.command(context_settings={"ignore_unknown_options": True})

@@ -77,4 +77,4 @@ def _equip_one(connection: Any, wallet_id: int, now: datetime) -> int:
         budget = NewBudget(wallet_id, None, "yen", LIMIT_MICROS, window, scope, "cap", SHARES_PCT, None, "monday")
         create_budget(connection, budget, LIBRARY, now)
     secret = token_hash(f"key of {wallet_id}")
-    return create_key(connection, wallet_id, secret, None, 0, None, GROUP, LIBRARY, now)
+    return create_key(connection, wallet_id, secret, None, 0, None, GROUP, None, LIBRARY, now)

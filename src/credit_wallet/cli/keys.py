@@ -18,6 +18,7 @@ from credit_wallet.cli.context import (
     show,
     wallet_id,
 )
+from credit_wallet.domain.permissions import SCOPES, Scope
 
 commands = click.Group("key", help="Create, list, configure, rotate and revoke agent keys.")
 
@@ -30,10 +31,17 @@ group = click.option("--group", metavar="GROUP", help="Group of agents, for budg
 @click.option("--monthly-cap-yen", type=INTEGER, metavar="N", default=0, help="Maximum spending a month; 0 = no cap.")
 @ends("--expires-at", "When the key expires")
 @group
-def key_create(wallet_id: int, **settings: Any) -> None:
+@click.option(
+    "--scope",
+    "scopes",
+    type=click.Choice(SCOPES),
+    multiple=True,
+    help="What the key may do; may be repeated. By default spend and read.",
+)
+def key_create(wallet_id: int, scopes: tuple[Scope, ...] = (), **settings: Any) -> None:
     """Create an agent key; its token is shown only once."""
     with open_wallets() as wallets:
-        show(wallets.keys.create(wallet_id, **settings))
+        show(wallets.keys.create(wallet_id, scopes=scopes or None, **settings))
 
 
 @commands.command("list")

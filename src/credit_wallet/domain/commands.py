@@ -336,7 +336,6 @@ class Configure(Command, frozen=True, array_like=True, tag="configure", gc=False
     """
 
     label: str | UnsetType = UNSET
-    enabled: bool | UnsetType = UNSET
     monthly_budget_yen: int | UnsetType = UNSET
     budget_mode: str | UnsetType = UNSET
     auto_topup_threshold: int | UnsetType = UNSET
@@ -350,6 +349,45 @@ class Configure(Command, frozen=True, array_like=True, tag="configure", gc=False
     auto_topup_monthly_yen: int | UnsetType = UNSET
     auto_topup_consent: str | UnsetType = UNSET
     auto_topup_consent_language: ConsentLanguage = "en"
+    author: Author = LIBRARY
+
+
+class Freeze(Command, frozen=True, array_like=True, tag="freeze", gc=False):
+    """Freeze a wallet, so that nothing is spent of it, or unfreeze it, which takes back a closing that has not ended.
+
+    Needs no key: repeating it changes nothing.
+    """
+
+    frozen: bool
+    reason: CorrectionReason = "other"
+    note: str | None = None
+    author: Author = LIBRARY
+
+
+class BeginClosing(Command, frozen=True, array_like=True, tag="begin_closing", gc=False):
+    """Freeze a wallet to close it, for good; with ``merge_into`` its credit goes to that wallet.
+
+    Debt refuses it unless ``write_off_debt``. Needs no key: repeating it changes nothing.
+    """
+
+    reason: CorrectionReason
+    note: str
+    merge_into: int | None = None
+    write_off_debt: bool = False
+    author: Author = LIBRARY
+
+
+class EndClosing(Command, frozen=True, array_like=True, tag="end_closing", gc=False):
+    """Write off what is left of a wallet that is being closed, and close it; or what has come back to a closed one.
+
+    Up to ``max_paid_micros`` of paid credit is written off, None for all of it; more refuses it. Needs no key:
+    repeating it changes nothing.
+    """
+
+    reason: CorrectionReason
+    note: str
+    max_paid_micros: int | None = None
+    write_off_debt: bool = False
     author: Author = LIBRARY
 
 

@@ -155,9 +155,14 @@ def scopes_of(stored: str | None) -> frozenset[Scope]:
     return ORDINARY_SCOPES if stored is None else frozenset(each for each in SCOPES if each in stored.split(","))
 
 
+def ordered(scopes: Collection[Scope]) -> tuple[Scope, ...]:
+    """``scopes`` in their order."""
+    return tuple(each for each in SCOPES if each in scopes)
+
+
 def stored_scopes(scopes: Collection[Scope]) -> str | None:
     """``scopes`` as an agent key's row has them."""
-    return None if {*scopes} == ORDINARY_SCOPES else ",".join(each for each in SCOPES if each in scopes)
+    return None if {*scopes} == ORDINARY_SCOPES else ",".join(ordered(scopes))
 
 
 def kind_of_operator(role: Role) -> Kind:

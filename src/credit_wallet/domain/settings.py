@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
-Kind: TypeAlias = Literal["yen", "flag", "choice", "text", "name", "percents"]
+Kind: TypeAlias = Literal["yen", "choice", "text", "name", "percents"]
 
 
 class Setting(Struct, frozen=True):
@@ -25,7 +25,6 @@ class Setting(Struct, frozen=True):
 
 SETTINGS = (
     Setting("label", "text", None, "label"),
-    Setting("enabled", "flag", True, "enabled"),
     Setting("monthly_budget_yen", "yen", 0, "monthly_budget_yen"),
     Setting("budget_mode", "choice", "alert", "budget_mode", ("alert", "cap")),
     Setting("auto_topup_threshold", "yen", 0, "auto_topup_threshold"),

@@ -15,7 +15,7 @@ from msgspec import Struct
 from credit_wallet.domain.documents import ExactOfYen
 from credit_wallet.domain.money import Exact, WholeYen, WholeYenUp, decimal_of, whole_yen
 from credit_wallet.domain.outcomes import BudgetMode, EntryType, HoldStatus, LotKind
-from credit_wallet.domain.permissions import Scope
+from credit_wallet.domain.permissions import ORDINARY_SCOPES, Scope, ordered
 from credit_wallet.domain.topups import Clawback
 
 
@@ -117,6 +117,18 @@ class WalletView(Struct, frozen=True):
     auto_topup_daily_yen: int
     auto_topup_monthly_yen: int
     """The owner's own limits on automatic top-ups a day and a month, by the wallet's clocks; 0 for none."""
+    frozen: bool = False
+    """Whether nothing may be spent of it: not ``enabled``."""
+    frozen_at: str | None = None
+    """Since when, and for operators why; None when plain SQL has switched it off."""
+    frozen_reason: str | None = None
+    frozen_note: str | None = None
+    closing_at: str | None = None
+    """When closing it began."""
+    closed_at: str | None = None
+    """When it was closed, for good."""
+    merged_into: int | None = None
+    """The wallet that its credit goes to, or went to."""
 
     balance_yen = WholeYen()
     balance = Exact()
@@ -142,6 +154,8 @@ class KeyView(Struct, frozen=True):
     revoked_at: str | None
     group: str | None = None
     """The group that budgets count it in, and those above."""
+    scopes: tuple[Scope, ...] = ordered(ORDINARY_SCOPES)
+    """What it may do: ``spend``, ``read``, ``manage``."""
 
     current_cycle_spent_yen = WholeYen()
     current_cycle_spent = Exact()
@@ -300,6 +314,11 @@ class Access(Struct, frozen=True):
     ends_at: str | None = None
     scopes: frozenset[Scope] = frozenset()
     """Of an agent key: what it may do. An owner needs none."""
+
+    @property
+    def viewer_key_id(self) -> int | None:
+        """The key that sees nothing but its own part; None for the owner and for keys that manage."""
+        return None if "manage" in self.scopes else self.key_id
 
 
 class SellerAccess(Struct, frozen=True):

@@ -21,6 +21,7 @@ from credit_wallet.rules.validation import MAX_ID
 from credit_wallet.wire.auth import Caller, own_wallet
 from credit_wallet.wire.bodies import sent
 from credit_wallet.wire.budget_bodies import ConfigureBudgetBody, CreateBudgetBody
+from credit_wallet.wire.delegation import may_change_budget
 
 TAG = "Budgets"
 ID_PATTERN = "^(budget|monthly|key)-[1-9][0-9]{0,18}$"
@@ -139,7 +140,7 @@ def configure_budget(
     Unit, window, scope and time zone stay: make another budget for them. Of `monthly-…`, limit and mode can be changed,
     of `key-…` the limit.
     """
-    _own_budget(wallets, caller, budget_id)
+    may_change_budget(wallets, caller, _own_budget(wallets, caller, budget_id))
     return wallets.budgets.configure(budget_id, **sent(data))
 
 
@@ -151,7 +152,7 @@ def delete_budget(budget_id: BudgetId, caller: GivenCaller, wallets: GivenWallet
     It limits nothing any more; the log of changes keeps it. Returns it as it was. A monthly budget and a cap cannot be
     deleted: set their limit to 0.
     """
-    _own_budget(wallets, caller, budget_id)
+    may_change_budget(wallets, caller, _own_budget(wallets, caller, budget_id))
     return wallets.budgets.delete(budget_id)
 
 

@@ -8,7 +8,7 @@ from litestar import delete, get, patch, post
 from litestar.params import JSONBody
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 
-from credit_wallet.domain.permissions import SCOPES
+from credit_wallet.domain.permissions import ordered
 from credit_wallet.domain.views import CreatedKey, CreatedWallet, KeyView
 from credit_wallet.errors import KeyNotFound
 from credit_wallet.http.dependencies import GivenCaller, GivenWallets
@@ -18,6 +18,7 @@ from credit_wallet.ledger.reading_lanes import OWNERS
 from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.wire.auth import Caller, own_wallet
 from credit_wallet.wire.bodies import ConfigureKeyBody, CreateKeyBody, RotateBody
+from credit_wallet.wire.delegation import may_change_key, may_create_key, may_revoke_key
 from credit_wallet.wire.replies import Identity
 
 TAG = "Agent keys"
@@ -48,12 +49,14 @@ def create_key(data: JSONBody[CreateKeyBody], caller: GivenCaller, wallets: Give
     A token for one agent, optionally with a monthly cap, a group for budgets, and an expiry. The token is in this
     response and never again.
     """
+    may_create_key(wallets, caller, data.scopes, data.expires_at, data.group)
     return wallets.keys.create(
         own_wallet(caller),
         label=data.label,
         monthly_cap_yen=data.monthly_cap_yen,
         expires_at=data.expires_at,
         group=data.group,
+        scopes=data.scopes,
     )
 
 
@@ -77,8 +80,9 @@ def configure_key(
     Changes what is sent of it: label, monthly cap, or group. They count from the next charge on; what the key has
     spent stays.
     """
-    _own_key(wallets, caller, key_id)
-    return wallets.keys.configure(key_id, **data.asked())
+    key, asked = _own_key(wallets, caller, key_id), data.asked()
+    may_change_key(wallets, caller, key, asked.get("group", key.group))
+    return wallets.keys.configure(key_id, **asked)
 
 
 @delete("/credit/keys/{key_id:int}", status_code=HTTP_200_OK, **route(TAG, "key_not_found", needs="manage"))
@@ -88,7 +92,8 @@ def revoke_key(key_id: KeyId, caller: GivenCaller, wallets: GivenWallets) -> Key
 
     Revokes the key and all its tokens, permanently and at once.
     """
-    _own_key(wallets, caller, key_id)
+    key = _own_key(wallets, caller, key_id)
+    may_revoke_key(caller, key)
     wallets.keys.revoke(key_id)
     return wallets.keys.show(key_id)
 
@@ -105,7 +110,8 @@ def rotate_key(key_id: KeyId, data: JSONBody[RotateBody], caller: GivenCaller, w
     Creates another token for the same key, whose cap, spending and label stay as they are. Earlier tokens work for
     `overlap_seconds` more. The token is in this response and never again.
     """
-    _own_key(wallets, caller, key_id)
+    key = _own_key(wallets, caller, key_id)
+    may_change_key(wallets, caller, key, key.group)
     return wallets.keys.rotate(key_id, overlap_seconds=data.overlap_seconds)
 
 
@@ -125,8 +131,7 @@ def identity_of(caller: Caller) -> Identity:
     if access is not None:
         if access.key_id is None:
             return Identity("owner", access.wallet_id, ends_at=access.ends_at)
-        scopes = [each for each in SCOPES if each in access.scopes]
-        return Identity("agent", access.wallet_id, access.key_id, ends_at=access.ends_at, scopes=scopes)
+        return Identity("agent", access.wallet_id, access.key_id, ends_at=access.ends_at, scopes=ordered(access.scopes))
     if seller is not None:
         return Identity("seller", seller_id=seller.seller_id, ends_at=seller.ends_at)
     if operator is None:

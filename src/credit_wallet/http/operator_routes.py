@@ -14,11 +14,11 @@ from credit_wallet.http import movements
 from credit_wallet.http.dependencies import GivenRequestId, GivenSettings, GivenWallets
 from credit_wallet.http.lanes import on_lane
 from credit_wallet.http.movements import Sent
-from credit_wallet.http.routing import IdempotencyKey, WalletId, id_after, movement_reply, page_size, route
+from credit_wallet.http.routing import IdempotencyKey, id_after, movement_reply, page_size, route
 from credit_wallet.ledger.reading_lanes import OPERATORS
 from credit_wallet.notices.targets import OPERATOR, TargetView
 from credit_wallet.stores.jobs.seals import Anchor
-from credit_wallet.wire.bodies import CreateWalletBody, EnabledBody, OperatorTopupBody, TargetsBody
+from credit_wallet.wire.bodies import CreateWalletBody, OperatorTopupBody, TargetsBody
 from credit_wallet.wire.replies import MovementReply
 
 TAG = "Operator: wallets"
@@ -54,21 +54,6 @@ def list_wallets(
     Wallets by id.
     """
     return wallets.list(after=after, limit=limit)
-
-
-@post(
-    "/operator/wallets/{wallet_id:int}/enabled",
-    status_code=HTTP_200_OK,
-    **route(TAG, "wallet_not_found", needs="support"),
-)
-@on_lane(OPERATORS)
-def set_wallet_enabled(wallet_id: WalletId, data: JSONBody[EnabledBody], wallets: GivenWallets) -> WalletView:
-    """Enable or disable a wallet
-
-    A disabled wallet spends nothing. It still takes credit, and its open holds can be captured.
-    """
-    wallets.configure(wallet_id, enabled=data.enabled)
-    return wallets.show(wallet_id)
 
 
 @post("/operator/topup", status_code=HTTP_200_OK, **route(TAG, "invalid_amount", "wallet_not_found", needs="finance"))
@@ -126,7 +111,6 @@ def get_seal(wallets: GivenWallets) -> Anchor:
 OPERATOR_ROUTES = (
     create_wallet,
     list_wallets,
-    set_wallet_enabled,
     top_up_wallet,
     list_notification_targets,
     replace_notification_targets,

@@ -26,7 +26,9 @@ async def stream_statement(wallets: CreditWallet, caller: Caller, cycle: str | N
     access, steps = own_access(caller), _Steps(wallets, caller.share)
     with ExitStack() as held:
         held.enter_context(wallets.reading_lanes.report(caller.share))
-        drawing = await steps.take(lambda: wallets.cycles.draw(access.wallet_id, cycle, viewer_key_id=access.key_id))
+        drawing = await steps.take(
+            lambda: wallets.cycles.draw(access.wallet_id, cycle, viewer_key_id=access.viewer_key_id)
+        )
         held.callback(drawing.close)
         while await steps.take(drawing.add_up):
             pass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import timedelta
 
 from msgspec import UNSET, UnsetType
@@ -12,6 +12,7 @@ from credit_wallet.domain.budget_settings import KeySettings
 from credit_wallet.domain.commands import MAX_HOLD_SECONDS
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.money import MAX_AMOUNT_YEN
+from credit_wallet.domain.permissions import SCOPES, Scope, stored_scopes
 from credit_wallet.domain.tokens import new_token, token_hash
 from credit_wallet.domain.views import CreatedKey, KeyView
 from credit_wallet.errors import InvalidRequest
@@ -38,13 +39,17 @@ class Keys:
         monthly_cap_yen: int = 0,
         expires_at: str | None = None,
         group: str | None = None,
+        scopes: Collection[Scope] | None = None,
     ) -> CreatedKey:
         """A new agent key with a monthly cap (0 = none, at most 10**12 yen) that works until ``expires_at``.
 
         Its ``token`` cannot be shown again. ``expires_at`` is an ISO 8601 time, UTC without an offset, or a date: the
         end of that day in the wallet's zone. ``group`` is the group that budgets count it in, and those above:
-        ``acme/research``, up to four names a-z, 0-9, ``_`` and ``-``. Raises ``WalletNotFound``, ``InvalidRequest``,
-        also for an end in the past, and ``TooManyKeys`` when 1,000 of the wallet's keys work already.
+        ``acme/research``, up to four names a-z, 0-9, ``_`` and ``-``.
+
+        ``scopes`` are what the key may do, for good: "spend", "read" (its own part of the wallet) and "manage" (see and
+        change what the owner does, without paying); by default spend and read. Raises ``WalletNotFound``,
+        ``InvalidRequest``, also for an end in the past, and ``TooManyKeys`` when 1,000 keys of the wallet work already.
         """
         settings = _checked_settings(label, monthly_cap_yen, group)
         expiry = checked_future_end(
@@ -60,6 +65,7 @@ class Keys:
             settings.monthly_cap_yen,
             expiry,
             settings.group,
+            None if scopes is None else stored_scopes(_checked_scopes(scopes)),
         )
         return CreatedKey(key_id, wallet_id, token)
 
@@ -137,6 +143,13 @@ def _checked_settings(
     if group is not UNSET and group is not None:
         checked_group("group", group)
     return KeySettings(label, monthly_cap_yen, group)
+
+
+def _checked_scopes(scopes: Collection[Scope]) -> Collection[Scope]:
+    """Raises ``InvalidRequest``."""
+    if isinstance(scopes, str) or not scopes or not {*scopes} <= {*SCOPES}:
+        raise InvalidRequest(f"scopes must be one or more of {', '.join(SCOPES)}", field="scopes")
+    return scopes
 
 
 def checked_overlap(seconds: int) -> timedelta:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, cast
+
 from credit_wallet.domain.acts import Author
-from credit_wallet.domain.commands import Adjust
+from credit_wallet.domain.commands import Adjust, Freeze
 from credit_wallet.domain.corrections import CorrectionReason
-from credit_wallet.domain.outcomes import Adjusted, LotKind
+from credit_wallet.domain.outcomes import Adjusted, Configured, LotKind
+from credit_wallet.domain.views import WalletView
 from credit_wallet.ledger import movements
 from credit_wallet.ledger.ledger import Ledger
 from credit_wallet.ledger.reading_lanes import MONEY, ReadingLanes
 from credit_wallet.rules.usage import Amount, checked_amount, checked_change
+
+if TYPE_CHECKING:
+    from credit_wallet.ledger.closing import PayBack, Unused
+    from credit_wallet.ledger.wallet import CreditWallet
 
 
 class WalletCorrections:
@@ -133,6 +140,78 @@ class WalletCorrections:
             Adjusted,
             _of_topup(wallet_id, txn_id, amount_yen, reason, note, idempotency_key, allow_debt, self._ledger.author),
         )
+
+    # Standing
+
+    def freeze(self, wallet_id: int, *, reason: CorrectionReason = "other", note: str | None = None) -> WalletView:
+        """Freeze a wallet: nothing is spent or held of it, and it does not top itself up, until it is unfrozen.
+
+        It still takes credit, and its open holds can be captured. Only an operator can undo it. The same again changes
+        nothing; another ``reason`` or ``note`` replaces the old one. Raises ``WalletNotFound``, ``WalletClosed`` and
+        ``InvalidRequest``.
+        """
+        self._ledger.run(Configured, Freeze(wallet_id, True, reason, note, self._ledger.author))
+        return self._ledger.wallet(wallet_id)
+
+    def unfreeze(self, wallet_id: int, *, reason: CorrectionReason = "other", note: str | None = None) -> WalletView:
+        """Let a frozen wallet spend again; this takes back a closing or a merge that has not ended.
+
+        What was canceled or revoked for it stays so. Raises ``WalletNotFound``, ``WalletClosed`` and
+        ``InvalidRequest``.
+        """
+        self._ledger.run(Configured, Freeze(wallet_id, False, reason, note, self._ledger.author))
+        return self._ledger.wallet(wallet_id)
+
+    def close_wallet(
+        self,
+        wallet_id: int,
+        *,
+        reason: CorrectionReason = "closing",
+        note: str,
+        unused: Unused = "pay_back",
+        release_holds: bool = False,
+        write_off_debt: bool = False,
+        pay_back: PayBack | None = None,
+    ) -> WalletView:
+        """Close the wallet of a customer who leaves, for good. Send the same again after ``ClosingBlocked`` or a crash.
+
+        The wallet is frozen, and its automatic top-ups stop. Open holds are waited for, or released with
+        ``release_holds``. Grants are canceled. Unused credit of payments is paid back by ``pay_back``, within the
+        limits of the law (``payments``), or written off with ``unused="write_off"``; promotional credit is written off.
+        Then every token and key ends, and notices stop. A closed wallet takes clawbacks and failed pay-backs alone;
+        closing it again settles what they left.
+
+        Raises ``WalletNotFound``; ``ClosingBlocked`` for debt, unless ``write_off_debt``, for open holds and purchases,
+        and for paid credit that no payment brought; ``PayBackNotAllowed``, ``PaymentsNotConfigured``,
+        ``PaymentProviderError``.
+        """
+        from credit_wallet.ledger import closing
+
+        return closing.close(
+            cast("CreditWallet", self),
+            wallet_id,
+            reason=reason,
+            note=note,
+            unused=unused,
+            release_holds=release_holds,
+            write_off_debt=write_off_debt,
+            pay_back=pay_back,
+        )
+
+    def merge(
+        self, wallet_id: int, into_wallet_id: int, *, reason: CorrectionReason = "merge", note: str
+    ) -> WalletView:
+        """Move all credit of a wallet to another one of the same customer, and close it; returns the closed wallet.
+
+        Kinds and expiries stay. Send the same again after ``ClosingBlocked`` or a crash. Of two wallets that are merged
+        into each other at once, the one with the lower id stays.
+
+        Raises ``WalletNotFound``, ``WalletClosed`` for the other wallet, ``ClosingBlocked`` for debt, open holds
+        (``hold_ids``) and purchases, ``TransferReturned``, ``InvalidAmount`` and ``InvalidRequest``.
+        """
+        from credit_wallet.ledger import closing
+
+        return closing.merge(cast("CreditWallet", self), wallet_id, into_wallet_id, reason=reason, note=note)
 
 
 def _of_topup(

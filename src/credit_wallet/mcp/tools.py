@@ -9,7 +9,7 @@ from msgspec import Struct, convert, structs
 from msgspec import ValidationError as Malformed
 
 from credit_wallet.domain.money import format_yen
-from credit_wallet.errors import PaymentsNotConfigured
+from credit_wallet.errors import Forbidden, PaymentsNotConfigured
 from credit_wallet.mcp.replies import NoArguments, TopupArguments, TopupGuide, TransactionsArguments, WalletStatus
 from credit_wallet.mcp.wallets import Wallet
 from credit_wallet.payments.replies import TopupReply
@@ -53,7 +53,9 @@ async def _forecast(wallet: Wallet, _: NoArguments) -> Forecast:
 
 async def _topup(wallet: Wallet, asked: TopupArguments) -> TopupGuide:
     shown = await wallet.wallet()
-    if shown.key is not None:
+    if shown.key is not None and "manage" not in shown.key.scopes:
+        if "spend" not in shown.key.scopes:
+            raise Forbidden(f"agent key {shown.key.key_id} may only read; ask the owner for another key")
         return _owner_must_pay(shown, asked.amount_yen)
     try:
         topup = await wallet.topup(asked.amount_yen, checkout=True, idempotency_key=asked.idempotency_key)

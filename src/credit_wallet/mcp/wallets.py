@@ -104,7 +104,10 @@ class LedgerWallet:
         )
 
     async def _access(self) -> Access:
-        return await self._wallets.reading_lanes.ask(AUTHENTICATION, self._authenticate)
+        """What the token opens now, if it may read: every tool shows something of the wallet."""
+        access = await self._wallets.reading_lanes.ask(AUTHENTICATION, self._authenticate)
+        Caller.of(access).require("read")
+        return access
 
     def _request_payment(
         self, wallet_id: int, amount_yen: int, checkout: bool, idempotency_key: str | None

@@ -9,7 +9,7 @@ from credit_wallet.domain.corrections import CorrectionReason
 from credit_wallet.domain.money import MAX_BALANCE_MICROS, MICROS, both, format_micros
 from credit_wallet.domain.names import Names
 from credit_wallet.domain.outcomes import LotKind
-from credit_wallet.errors import InvalidAmount, InvalidRequest, WalletError
+from credit_wallet.errors import InvalidAmount, InvalidRequest, WalletClosed, WalletError
 from credit_wallet.rules import lots
 from credit_wallet.rules.batch import Batch, append, emit, emit_once, note_recovery_due
 from credit_wallet.rules.clawbacks import (
@@ -56,7 +56,7 @@ def bring_in(
     names: Names | None = None,
 ) -> int | WalletError:
     """Add credit as a separate lot and return the entry's id, before anything is repaid from it."""
-    if refusal := refusal_to_take(wallet, amount_micros):
+    if refusal := _refusal_of_closed(wallet, cause) or refusal_to_take(wallet, amount_micros):
         return refusal
     lot_id: int | None = None
     if lots.is_full(wallet.lots, kind):
@@ -89,6 +89,17 @@ def bring_in(
         cause=cause,
         reason=reason,
         names=names,
+    )
+
+
+def _refusal_of_closed(wallet: WalletState, cause: Cause) -> WalletClosed | None:
+    """Nothing comes in to a closed wallet, and no credit by hand to one that is being closed."""
+    standing = wallet.standing
+    if standing.closed_at is None and (standing.closing_at is None or cause != "grant"):
+        return None
+    state = "is being closed" if standing.closed_at is None else f"was closed at {standing.closed_at}"
+    return WalletClosed(
+        f"wallet {wallet.wallet_id} {state}", wallet_id=wallet.wallet_id, merged_into=standing.merged_into
     )
 
 

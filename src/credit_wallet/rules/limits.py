@@ -13,6 +13,7 @@ from credit_wallet.domain.views import KeyView, WalletView
 from credit_wallet.errors import (
     BudgetExhausted,
     CallLimitReached,
+    Forbidden,
     InsufficientFunds,
     KeyCapExhausted,
     Unauthorized,
@@ -38,11 +39,13 @@ from credit_wallet.rules.state import Counter, KeyState, WalletState
 
 
 def paying_key(batch: Batch, wallet: WalletState, key_id: int) -> KeyState | WalletError:
-    """The agent key that pays, if it is the wallet's and works."""
+    """The agent key that pays, if it is the wallet's, works and may spend."""
     key = batch.snapshot.keys.get(key_id)
     expired = key is not None and key.expires_at is not None and key.expires_at <= batch.at
     if key is None or key.wallet_id != wallet.wallet_id or key.revoked_at is not None or expired:
         return Unauthorized(f"agent key {key_id} is unknown, revoked or expired", key_id=key_id)
+    if not key.may_spend:
+        return Forbidden(f"agent key {key_id} may not spend; pay with one whose scopes have spend", key_id=key_id)
     return key
 
 
@@ -57,7 +60,7 @@ def spendable_micros(wallet: WalletView, key: KeyView | None, counters: Counters
     ``counters`` are those of the budgets that limit every charge of the key, or of the owner; what a charge is for may
     limit it further.
     """
-    if not wallet.enabled:
+    if not wallet.enabled or (key is not None and "spend" not in key.scopes):
         return 0
     rooms = [wallet.balance_micros]
     if wallet.budget_mode == "cap" and wallet.monthly_budget_yen:
@@ -92,7 +95,8 @@ def refusal_to_spend(
     """
     if not wallet.enabled:
         return WalletDisabled(
-            f"wallet {wallet.wallet_id} is disabled; enable it to spend from it", wallet_id=wallet.wallet_id
+            f"wallet {wallet.wallet_id} is frozen, so nothing can be spent of it; ask the operator",
+            wallet_id=wallet.wallet_id,
         )
     if wallet.budget_mode == "cap" and wallet.monthly_budget_yen:
         room_micros = left_micros(wallet.monthly_budget_yen * MICROS, wallet.cycle_spent_micros, wallet.held_micros)

@@ -101,6 +101,7 @@ def create_key(
     monthly_cap_yen: int,
     expires_at: str | None,
     group: str | None,
+    scopes: str | None,
     author: Author,
     now: datetime,
 ) -> int:
@@ -118,9 +119,11 @@ def create_key(
             max=MAX_KEYS,
         )
     row = {**named, "label": label, "monthly_cap_yen": monthly_cap_yen, "expires_at": expires_at}
-    [(key_id,)] = connection.execute(SQL["create_key"], {**row, "key_group": group}).fetchall()
+    [(key_id,)] = connection.execute(SQL["create_key"], {**row, "key_group": group, "scopes": scopes}).fetchall()
     log_new_key(connection, wallet_id, int(key_id), KeySettings(label, monthly_cap_yen, group), author, now)
     settings = {"label": label, "monthly_cap_yen": monthly_cap_yen, "expires_at": expires_at, "group": group}
+    if scopes is not None:
+        settings["scopes"] = scopes
     record(connection, author, Act("key.created", f"key:{key_id}", wallet_id, after=settings), now)
     return int(key_id)
 

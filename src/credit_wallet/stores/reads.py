@@ -14,6 +14,7 @@ from credit_wallet.domain.commands import Undo
 from credit_wallet.domain.cycle import cycle_at, cycle_bounds, format_instant
 from credit_wallet.domain.money import micros_of, whole_yen
 from credit_wallet.domain.outcomes import Alert
+from credit_wallet.domain.standing import COLUMNS
 from credit_wallet.domain.topups import AFTER_ALL_TOPUPS
 from credit_wallet.domain.views import (
     ExpiredLotView,
@@ -106,6 +107,8 @@ class Reader:
             price_group=row.price_group,
             auto_topup_daily_yen=row.auto_topup_daily_yen,
             auto_topup_monthly_yen=row.auto_topup_monthly_yen,
+            frozen=not row.enabled,
+            **{name: getattr(row, name) for name in COLUMNS},
         )
 
     def wallets(self, now: datetime, *, after: int = 0, limit: int = 100) -> list[WalletView]:

@@ -10,6 +10,7 @@ from msgspec import DecodeError
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.money import MICROS
 from credit_wallet.domain.outcomes import BudgetMode
+from credit_wallet.domain.permissions import ordered, scopes_of
 from credit_wallet.domain.views import HoldView, KeyView, TopupView, Totals, Transaction, TransactionView
 from credit_wallet.errors import DatabaseCorrupt
 from credit_wallet.rules.details import EntryDetail, exact_micros, parse_detail
@@ -47,6 +48,12 @@ class WalletRow(NamedTuple):
     auto_topup_daily_yen: int
     auto_topup_monthly_yen: int
     auto_topup_consents: int
+    frozen_at: str | None
+    frozen_reason: str | None
+    frozen_note: str | None
+    closing_at: str | None
+    closed_at: str | None
+    merged_into: int | None
 
     @property
     def balance_micros(self) -> int:
@@ -148,9 +155,22 @@ def _usage_fields(detail: EntryDetail) -> tuple[Any, ...]:
 
 def key_view(row: tuple[Any, ...]) -> KeyView:
     """A key from the statements ``keys`` and ``key``."""
-    key_id, wallet_id, label, cap_yen, spent_yen, spent_fraction, held_yen, held_fraction, *instants = row
+    key_id, wallet_id, label, cap_yen, spent_yen, spent_fraction, held_yen, held_fraction, *others = row
+    created_at, expires_at, revoked_at, group, scopes = others
     spent_micros, held_micros = micros(spent_yen, spent_fraction), micros(held_yen, held_fraction)
-    return KeyView(key_id, wallet_id, label, cap_yen, spent_micros, held_micros, *instants)
+    return KeyView(
+        key_id,
+        wallet_id,
+        label,
+        cap_yen,
+        spent_micros,
+        held_micros,
+        created_at,
+        expires_at,
+        revoked_at,
+        group,
+        ordered(scopes_of(scopes)),
+    )
 
 
 def hold_view(row: tuple[Any, ...]) -> HoldView:

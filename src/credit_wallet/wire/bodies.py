@@ -15,6 +15,7 @@ from credit_wallet.domain.commands import (
 from credit_wallet.domain.consents import ConsentLanguage, ConsentText
 from credit_wallet.domain.money import MAX_AMOUNT_YEN
 from credit_wallet.domain.outcomes import BudgetMode
+from credit_wallet.domain.permissions import Scope
 from credit_wallet.domain.prices import GROUP
 from credit_wallet.domain.shares import MAX_OWN_THRESHOLDS, MAX_THRESHOLD_PCT
 from credit_wallet.domain.tokens import MAX_TOKEN_LENGTH
@@ -306,12 +307,6 @@ class CreateWalletBody(Body, frozen=True):
     time_zone: Annotated[str, Meta(description="IANA name; the billing cycle is a month there.")] = "UTC"
 
 
-class EnabledBody(Body, frozen=True):
-    """Whether a wallet may spend."""
-
-    enabled: bool
-
-
 class PriceGroupBody(Body, frozen=True):
     """Whose prices count for a wallet."""
 
@@ -325,6 +320,7 @@ class CreateKeyBody(Body, frozen=True):
     monthly_cap_yen: YenOrZero = 0
     expires_at: End | None = None
     group: KeyGroup | None = None
+    scopes: Annotated[list[Scope], Meta(min_length=1, max_length=3)] | None = None
 
 
 class ConfigureKeyBody(Body, frozen=True, kw_only=True):

@@ -13,20 +13,22 @@ from credit_wallet.ledger.wallet import CreditWallet
 
 
 def visible_key(access: Access, asked: int | None) -> int | None:
-    """The agent key whose entries may be listed: for an agent its own, for an owner the one ``asked`` for, if any.
+    """The agent key whose entries may be listed: for an agent its own, for an owner and for keys that manage the one
+    ``asked`` for, if any.
 
     Raises ``Forbidden`` when an agent asks for another one.
     """
-    if access.key_id is None:
+    viewer = access.viewer_key_id
+    if viewer is None:
         return asked
-    if asked not in (None, access.key_id):
-        raise Forbidden(f"an agent key sees only what it paid; leave key_id out or send {access.key_id}")
-    return access.key_id
+    if asked not in (None, viewer):
+        raise Forbidden(f"an agent key sees only what it paid; leave key_id out or send {viewer}")
+    return viewer
 
 
 def is_visible(access: Access, wallet_id: int, key_id: int | None) -> bool:
     """Whether what ``key_id`` (None: the owner) did in ``wallet_id`` is the caller's to see."""
-    return wallet_id == access.wallet_id and not is_hidden(key_id, access.key_id)
+    return wallet_id == access.wallet_id and not is_hidden(key_id, access.viewer_key_id)
 
 
 def visible_entry(wallets: CreditWallet, access: Access, txn_id: int) -> TransactionView:

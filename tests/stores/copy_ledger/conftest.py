@@ -121,7 +121,7 @@ def write(path: Path) -> Book:
         seller = wallets.sellers.create(label=label)
     wallets.sellers.revoke(seller.seller_id)
     wallets.keys.create(wallet_ids[2], expires_at="2027-01-01T00:00:00Z")
-    wallets.configure(wallet_ids[2], enabled=False)
+    wallets.freeze(wallet_ids[2])
 
     odd = Author("operator", ODD_TEXTS[0])
     for price in ("0", "0.5"):

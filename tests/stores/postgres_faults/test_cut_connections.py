@@ -87,7 +87,7 @@ def reverse(ledger: Ledger, account: Account) -> list[Answer]:
 
 
 def configure(ledger: Ledger, account: Account) -> list[Answer]:
-    return answer(lambda: ledger.wallets.configure(account.wallet_id, label="Büro 🫖", enabled=False))
+    return answer(lambda: ledger.wallets.configure(account.wallet_id, label="Büro 🫖"))
 
 
 ACTS = (charge, charge_after_what_is_due, charge_many, hold, capture, release, refund, topup, reverse, configure)

@@ -10,6 +10,7 @@ from credit_wallet.client import calls
 from credit_wallet.client.calls import Call
 from credit_wallet.client.responses import read_as
 from credit_wallet.client.transport import Send
+from credit_wallet.domain.permissions import Scope
 from credit_wallet.domain.views import CreatedKey, KeyView
 from credit_wallet.wire.bodies import ConfigureKeyBody, CreateKeyBody, RotateBody
 
@@ -27,12 +28,14 @@ class Keys:
         monthly_cap_yen: int = 0,
         expires_at: str | None = None,
         group: str | None = None,
+        scopes: Sequence[Scope] | None = None,
     ) -> CreatedKey:
         """A new agent key. Its ``token`` is shown only now; ``monthly_cap_yen`` 0 means no cap.
 
         ``group`` is for budgets: up to four names with / between them, such as acme/research.
+        ``scopes`` are some of "spend", "read" and "manage"; by default the first two.
         """
-        body = CreateKeyBody(label, monthly_cap_yen, expires_at, group)
+        body = CreateKeyBody(label, monthly_cap_yen, expires_at, group, None if scopes is None else [*scopes])
         return self._send(calls.create("/credit/keys", read_as(CreatedKey), body))
 
     def list(self, *, after: int = 0, limit: int = 1_000) -> Sequence[KeyView]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from credit_wallet.client import calls
 from credit_wallet.client.calls import Call
@@ -12,8 +13,8 @@ from credit_wallet.domain.corrections import CorrectionReason
 from credit_wallet.domain.outcomes import BudgetMode, LotKind, Outcome
 from credit_wallet.domain.views import CreatedWallet, WalletView
 from credit_wallet.rules.usage import Amount
-from credit_wallet.wire.bodies import CreateWalletBody, EnabledBody, OperatorTopupBody, PriceGroupBody, ReplaceTokenBody
-from credit_wallet.wire.correction_bodies import AdjustBody, TakeBackBody
+from credit_wallet.wire.bodies import CreateWalletBody, OperatorTopupBody, PriceGroupBody, ReplaceTokenBody
+from credit_wallet.wire.correction_bodies import AdjustBody, CloseBody, FreezeBody, MergeBody, TakeBackBody
 from credit_wallet.wire.replies import TransactionPage, WalletReply
 
 
@@ -47,10 +48,34 @@ class Wallets:
         """One wallet, as its owner sees it. Raises ``WalletNotFound``."""
         return self._send(calls.at_wallet(calls.show_wallet(), wallet_id))
 
-    def enable(self, wallet_id: int, *, enabled: bool) -> WalletView:
-        """Let a wallet spend, or stop it."""
-        path = f"/operator/wallets/{wallet_id:d}/enabled"
-        return self._send(Call("POST", path, read_as(WalletView), EnabledBody(enabled)))
+    def freeze(
+        self, wallet_id: int, *, frozen: bool = True, reason: CorrectionReason, note: str | None = None
+    ) -> WalletView:
+        """Freeze a wallet, so that nothing is spent of it, or unfreeze it."""
+        path = f"/operator/wallets/{wallet_id:d}/freeze"
+        return self._send(Call("POST", path, read_as(WalletView), FreezeBody(frozen, reason, note)))
+
+    def close_wallet(
+        self,
+        wallet_id: int,
+        *,
+        note: str,
+        reason: CorrectionReason = "closing",
+        unused: Literal["pay_back", "write_off"] = "pay_back",
+        release_holds: bool = False,
+        write_off_debt: bool = False,
+    ) -> WalletView:
+        """Close a wallet for good. Send the same again after ``ClosingBlocked`` or a failure: it goes on."""
+        path = f"/operator/wallets/{wallet_id:d}/close"
+        body = CloseBody(note, reason, unused, release_holds, write_off_debt)
+        return self._send(Call("POST", path, read_as(WalletView), body))
+
+    def merge(
+        self, wallet_id: int, into_wallet_id: int, *, note: str, reason: CorrectionReason = "merge"
+    ) -> WalletView:
+        """Move all credit to another wallet of the same customer, and close this one. Send the same again, likewise."""
+        path = f"/operator/wallets/{wallet_id:d}/merge"
+        return self._send(Call("POST", path, read_as(WalletView), MergeBody(into_wallet_id, note, reason)))
 
     def set_price_group(self, wallet_id: int, price_group: str | None) -> WalletView:
         """Let the prices of a group count for a wallet, or those of none."""

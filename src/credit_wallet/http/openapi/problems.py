@@ -132,10 +132,13 @@ _TYPES: dict[str, dict[str, Any]] = {
             "set_by",
             "item",
             "transfer_id",
+            "blocked_by",
         ),
         _TEXT,
     ),
     "items": {"type": "array", "items": _TEXT},
+    "hold_ids": {"type": "array", "items": _NUMBER},
+    "merged_into": {"anyOf": [_NUMBER, {"type": "null"}]},
     **dict.fromkeys(
         (
             "status",
@@ -161,6 +164,7 @@ _TYPES: dict[str, dict[str, Any]] = {
             "left_yen",
             "max_amount_yen",
             "waiting",
+            "purchases",
         ),
         _NUMBER,
     ),

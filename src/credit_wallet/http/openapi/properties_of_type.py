@@ -55,6 +55,8 @@ _OF_CORRECTIONS: dict[str, About] = {
     "TakeBackBody.amount_yen": _amount("What to take back, by default all that is left of it", 90_000),
     "TakeBackBody.reason": _WHY,
     "TakeBackBody.note": _HAPPENED,
+    **{f"{body}.reason": _WHY for body in ("FreezeBody", "CloseBody", "MergeBody")},
+    **{f"{body}.note": _HAPPENED for body in ("FreezeBody", "CloseBody", "MergeBody")},
     "Transaction.reason": _A(f"Why an adjustment was made: {_CODES}; null of other entries.", ("goodwill",)),
 }
 
@@ -225,6 +227,12 @@ PROPERTIES_OF_TYPE: dict[str, About] = {
     "Identity.scopes": _A(
         "What an agent key may do: `spend`, `read`, `manage`; null for everybody else.", (["spend", "read"],)
     ),
+    "CreateKeyBody.scopes": _A(
+        "What the key may do, for good: `spend`, `read` its own part of the wallet, `manage` as the owner does. By "
+        "default the first two.",
+        (["read"],),
+    ),
+    "KeyView.scopes": _A("What the key may do: `spend`, `read`, `manage`.", (["spend", "read"],)),
     "Identity.operator_id": _A("The operator; null for everybody else, and for keys of the environment.", (3,)),
     "Identity.operator_name": _A("What the operator, or the key of the environment, is called.", ("alice",)),
     "Identity.operator_role": _A(
@@ -301,9 +309,10 @@ PROPERTIES_OF_TYPE: dict[str, About] = {
     "DeliveryView.delivered_at": _time("When the target accepted it; null before that."),
     "LedgerTotals.counted_at": _time("When all wallets had been counted."),
     "LedgerTotals.wallets": _A("How many wallets there are.", (1_200,)),
-    "LedgerTotals.disabled": _A("How many of them are disabled.", (3,)),
+    "LedgerTotals.frozen": _A("How many of them are frozen.", (3,)),
+    "LedgerTotals.closed": _A("How many of them are closed.", (12,)),
     "LedgerTotals.in_debt": _A("How many owe something.", (1,)),
-    "LedgerTotals.exhausted": _A("How many have nothing that they could spend.", (40,)),
+    "LedgerTotals.exhausted": _A("How many that are not closed have nothing that they could spend.", (40,)),
     "LedgerTotals.balance_yen": _A("What all wallets can spend, in whole yen.", (9_000_000,)),
     "LedgerTotals.paid_yen": _A("What of it was paid for, in whole yen.", (8_500_000,)),
     "LedgerTotals.promo_yen": _A("What of it is promotional, in whole yen.", (500_000,)),

@@ -29,8 +29,8 @@ FROM (SELECT key_id FROM am_credit_key
       LIMIT :max) AS working;
 
 -- create_key: a new agent key
-INSERT INTO am_credit_key (wallet_id, token_hash, label, monthly_cap_yen, created_at, expires_at, key_group)
-VALUES (:wallet_id, :token_hash, :label, :monthly_cap_yen, :now, :expires_at, :key_group)
+INSERT INTO am_credit_key (wallet_id, token_hash, label, monthly_cap_yen, created_at, expires_at, key_group, scopes)
+VALUES (:wallet_id, :token_hash, :label, :monthly_cap_yen, :now, :expires_at, :key_group, :scopes)
 RETURNING key_id;
 
 -- lock_key: an agent key, for this transaction alone
