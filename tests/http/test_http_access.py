@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 from clock import Clock
 from litestar import get
+from notified import told_of_charges
 from service import OPERATOR_KEY, Api, new_app
 from stand_in import StandIn
 from who_may import (
@@ -75,6 +76,7 @@ BODIES: dict[str, dict[str, object]] = {
     "POST /operator/wallets/{wallet_id}/token/rotate": {"overlap_seconds": 60},
     "POST /operator/wallets/{wallet_id}/secrets": {"sha256": "a" * 64},
     "POST /operator/grants": {"wallet_id": 1, "amount_yen": 5},
+    "POST /operator/deliveries/{delivery_id}/resend": {},
     "POST /operator/wallets/{wallet_id}/adjust": {"amount_yen": 1, "reason": "goodwill", "note": "late"},
     "POST /operator/wallets/{wallet_id}/take-back": {
         "txn_id": 1,
@@ -145,6 +147,7 @@ ACCESS: dict[str, Who] = {
     "GET /operator/seal": "view",
     "GET /operator/transactions": "view",
     "GET /operator/log": "administer",
+    "GET /operator/wallets/{wallet_id}/personal-data": "administer",
     "GET /operator/wallets/{wallet_id}/log": "view",
     "GET /credit/log": "manage",
     "POST /operator/wallets/{wallet_id}/freeze": "support",
@@ -186,6 +189,11 @@ ACCESS: dict[str, Who] = {
     "POST /operator/operators/{operator_id}/keys": "administer",
     "DELETE /operator/operators/{operator_id}/keys/{operator_key_id}": "administer",
     "GET /credit/deliveries": "manage",
+    "GET /operator/totals": "view",
+    "GET /operator/topups": "view",
+    "GET /operator/deliveries": "view",
+    "POST /operator/deliveries/{delivery_id}/resend": "support",
+    "GET /operator/grants/{grant_id}": "view",
     "GET /operator/wallets/{wallet_id}": "view",
     "PATCH /operator/wallets/{wallet_id}": "support",
     "GET /operator/wallets/{wallet_id}/transactions": "view",
@@ -306,6 +314,8 @@ def ledger(wallets: CreditWallet, clock: Clock) -> Iterator[Ledger]:
         "seller": seller.token,
     }
     wallets.targets.add(owner.wallet_id, TargetSettings(url="https://example.com/hook"))
+    told_of_charges(wallets, "https://example.com/hook")
+    wallets.notices.lease(())
     topup = wallets.topups.request(owner.wallet_id, 100, idempotency_key="topup")
     with Api(new_app(wallets, payments=StandIn())) as api:
         yield Ledger(api, wallets, tokens, str(topup.topup_id), moved.transfer_id)
@@ -417,6 +427,7 @@ def test_every_operation_answers_this_caller_as_the_table_says(
                 operator_key_id=9,
                 target_id=1,
                 grant_id=1,
+                delivery_id=1,
                 sha256=OWN_SHA256,
             ),
             ledger.tokens[caller],

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from databases import on_both_databases
+from plain_sql import PlainSql
 
 from credit_wallet import CreditWallet
 from credit_wallet.domain.acts import Author
@@ -275,6 +276,21 @@ def test_unfreezing_takes_a_closing_back(wallets: CreditWallet, wallet_id: int) 
     assert wallets.unfreeze(wallet_id, note="stays").closing_at is None
     wallets.capture(hold_id, 100)
     wallets.charge(wallet_id, 1, idempotency_key="k")
+
+
+@pytest.mark.parametrize(
+    "change", ["enabled = 1", "closing_at = NULL", "merged_into = 999", "merged_into = wallet_id", "frozen_at = 'now'"]
+)
+def test_a_standing_that_is_changed_by_hand_is_found(
+    wallets: CreditWallet, wallet_id: int, db_url: str, change: str
+) -> None:
+    closed = wallet_id if not change.startswith("frozen") else wallets.create().wallet_id
+    if closed == wallet_id:
+        wallets.close_wallet(wallet_id, **LEAVES, unused="write_off")
+    assert wallets.verify() == []
+    with PlainSql(db_url) as host:
+        host.run(f"UPDATE am_credit_wallet SET {change} WHERE wallet_id = {closed}")
+    assert {violation.check for violation in wallets.verify()} == {"standing"}
 
 
 # Merging

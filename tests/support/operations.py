@@ -7,6 +7,7 @@ from hashlib import sha256
 from typing import Any, NamedTuple
 
 from installation import Installation, intent_of
+from notified import told_of_charges
 from plain_sql import PlainSql
 
 from credit_wallet.idempotency_keys import new_idempotency_key
@@ -65,6 +66,13 @@ def _mailbox(world: World) -> dict[str, Any]:
     [target] = world.wallets.targets.set(world.owner_id, [WantedTarget(url=url)], mail=True)
     world.host.run("UPDATE am_credit_target SET code_sha256 = ?", code_sha256("K7QM-3XRA"))
     return {"target_id": target.target_id}
+
+
+def _delivery(world: World) -> dict[str, Any]:
+    wallet_id = told_of_charges(world.wallets, "https://example.com/told")
+    world.wallets.notices.lease(())
+    [delivery, *_] = world.wallets.deliveries.list(wallet_id)
+    return {"delivery_id": delivery.delivery_id}
 
 
 def _secret(world: World) -> dict[str, Any]:
@@ -160,6 +168,7 @@ OPERATIONS: dict[str, Scenario] = {
     "POST /operator/wallets/{wallet_id}/take-back": lambda world: Sent(
         _wallet(world), {"txn_id": _topped_up(world), "reason": "mistyped_topup", "note": "one zero too many"}
     ),
+    "POST /operator/deliveries/{delivery_id}/resend": lambda world: Sent(_delivery(world)),
     "POST /operator/grants": lambda world: Sent(body={"wallet_id": world.owner_id, "amount_yen": 5}),
     "DELETE /operator/grants/{grant_id}": lambda world: Sent(_grant(world)),
     "POST /operator/operators": lambda _: Sent(body={"name": "alice", "role": "support"}),

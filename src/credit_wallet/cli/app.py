@@ -34,7 +34,11 @@ SECTIONS = {
     "Corrections": dict.fromkeys(("adjust", "take-back"), "corrections"),
     "Prices and budgets": {"prices": "prices", "budgets": "budgets"},
     "Grants": {"grants": "grants"},
-    "Reports": {**dict.fromkeys(("history", "usage", "statement"), "reports"), "transaction": "transactions"},
+    "Reports": {
+        **dict.fromkeys(("history", "usage", "statement"), "reports"),
+        "transaction": "transactions",
+        **dict.fromkeys(("transfers", "forecast", "totals", "look-up"), "looking"),
+    },
     "Payments and notices": {"topups": "topups", "alerts": "alerts"},
     "Service": dict.fromkeys(("serve", "worker", "mcp", "doctor"), "service"),
     "Ledger": {

@@ -236,6 +236,17 @@ class TopupView(Struct, frozen=True):
 
     amount, received, credited, reversed = ExactOfYen(), ExactOfYen(), ExactOfYen(), ExactOfYen()
 
+    @property
+    def place(self) -> str:
+        """Where it stands in a list: the next page begins after it."""
+        return f"{self.created_at}~{self.topup_id}"
+
+
+class TopupCase(TopupView, frozen=True, kw_only=True):
+    """A top-up as an operator sees it who helps with it: ``next_step`` is what to do, None when there is nothing."""
+
+    next_step: str | None
+
 
 class TopupStepView(Struct, frozen=True):
     """A line of a top-up's history. ``clawed_back_yen`` is what the provider had taken back by then."""

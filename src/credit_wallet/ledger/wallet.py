@@ -8,6 +8,8 @@ from types import TracebackType
 from typing import Self
 
 from credit_wallet.domain.acts import ActFilter, ActView, Author
+from credit_wallet.domain.personal import PersonalPage
+from credit_wallet.domain.totals import LedgerTotals
 from credit_wallet.domain.usage_periods import Every
 from credit_wallet.domain.usage_views import UsageReport
 from credit_wallet.domain.views import Balance, CreatedWallet, Transaction, WalletView
@@ -159,6 +161,16 @@ class CreditWallet(WalletMovements, WalletHolds, WalletCorrections, WalletSettin
     def list(self, *, after: int = 0, limit: int = 100) -> builtins.list[WalletView]:
         """Wallets with an id above ``after``, by id, up to ``limit`` (at most 1,000)."""
         return self._ledger.wallets(checked_after(after), checked_page(limit))
+
+    def totals(self, *, anew: bool = False) -> LedgerTotals:
+        """All wallets together, and what moved this month (UTC), as they were counted last; ``counted_at`` says when.
+
+        ``maintenance.count_totals`` counts, which the worker calls; what was never counted is counted now. ``anew``
+        counts now in any case, which reads every wallet's row.
+        """
+        from credit_wallet.ledger.totals import totals_of
+
+        return totals_of(self._ledger, anew=anew)
 
     def balance(self, wallet_id: int) -> Balance:
         """The yen that can be spent now, an ``int`` with ``held_yen`` and ``debt_yen``. Raises ``WalletNotFound``."""
@@ -313,6 +325,17 @@ class CreditWallet(WalletMovements, WalletHolds, WalletCorrections, WalletSettin
         from credit_wallet.ledger.log import all_of
 
         return all_of(self._ledger, wanted)
+
+    def personal_data(self, wallet_id: int, *, cursor: str | None = None, limit: int = 100) -> PersonalPage:
+        """What people have written about themselves in a wallet, or what names them, page by page.
+
+        Its ``items`` are labels, notes, facts, addresses, consents and the saved payment method, acts, and last the
+        entries, newest first; up to ``limit`` (at most 1,000). For the next page, pass ``next_cursor`` as ``cursor``.
+        Raises ``WalletNotFound`` and ``InvalidRequest``.
+        """
+        from credit_wallet.ledger.personal import personal_data
+
+        return personal_data(self._ledger, wallet_id, cursor, limit)
 
     def statement(self, wallet_id: int, cycle: str | None = None) -> Statement:
         """The statement of a billing cycle, YYYY-MM in the wallet's time zone, None for the current one.

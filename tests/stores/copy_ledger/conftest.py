@@ -69,7 +69,8 @@ class Writer:
             )
             held = self.move("hold", wallet_id, "90.5", idempotency_key=f"{name} hold", facts=ODD_FACTS)
             self.move("capture", held.hold_id, "55.25")
-            self.move("charge", wallet_id, "0.000001", idempotency_key=f"{name} facts", facts=ODD_FACTS)
+            names = {"request_id": f"req-{number}", "reference": "注文 1", "metadata": ODD_FACTS}
+            self.move("charge", wallet_id, "0.000001", idempotency_key=f"{name} facts", facts=ODD_FACTS, **names)
             released = self.move("hold", wallet_id, 80, idempotency_key=f"{name} hold 2", key_id=key_ids[number])
             self.move("release", released.hold_id, idempotency_key=f"{name} release")
             self.move("topup", wallet_id, 33, idempotency_key=f"{name} lapses", expires_at=expiry, promo=True)

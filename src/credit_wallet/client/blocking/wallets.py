@@ -11,6 +11,7 @@ from credit_wallet.client.responses import read_as
 from credit_wallet.client.transport import Send
 from credit_wallet.domain.corrections import CorrectionReason
 from credit_wallet.domain.outcomes import BudgetMode, LotKind, Outcome
+from credit_wallet.domain.personal import PersonalPage
 from credit_wallet.domain.views import CreatedWallet, WalletView
 from credit_wallet.rules.usage import Amount
 from credit_wallet.wire.bodies import CreateWalletBody, OperatorTopupBody, PriceGroupBody, ReplaceTokenBody
@@ -76,6 +77,14 @@ class Wallets:
         """Move all credit to another wallet of the same customer, and close this one. Send the same again, likewise."""
         path = f"/operator/wallets/{wallet_id:d}/merge"
         return self._send(Call("POST", path, read_as(WalletView), MergeBody(into_wallet_id, note, reason)))
+
+    def personal_data(self, wallet_id: int, *, cursor: str | None = None, limit: int = 100) -> PersonalPage:
+        """What people have written about themselves in a wallet, or what names them, page by page.
+
+        For the next page, pass ``next_cursor`` as ``cursor``; ``limit`` is 1 to 1,000. Raises ``WalletNotFound``.
+        """
+        path = f"/operator/wallets/{wallet_id:d}/personal-data"
+        return self._send(calls.get(path, read_as(PersonalPage), cursor=cursor, limit=limit))
 
     def set_price_group(self, wallet_id: int, price_group: str | None) -> WalletView:
         """Let the prices of a group count for a wallet, or those of none."""

@@ -61,6 +61,14 @@ _OF_CORRECTIONS: dict[str, About] = {
 }
 
 PROPERTIES_OF_TYPE: dict[str, About] = {
+    "PersonalPage.items": _A("What there is of people, in the order of kinds."),
+    "PersonalPage.next_cursor": _A("Send it as `cursor` for the next page; null on the last one.", ("entry:4711",)),
+    "PersonalItem.kind": _A(
+        "`wallet`, `key`, `target`, `consent`, `budget`, `grant`, `hold`, `payer`, `act` or `entry`.", ("entry",)
+    ),
+    "PersonalItem.id": _A("Its id, or its number among those of the wallet.", (4_711,)),
+    "PersonalItem.at": _time("When it was made; null where nothing says so."),
+    "PersonalItem.data": _A("What it says, by the names of its fields.", ({"note": "research for Ms Sato"},)),
     "ActPage.acts": _A("The acts, newest first."),
     "ActPage.next_cursor": _A("Send it as `cursor` for the next page; null on the last one.", (120,)),
     "ActView.act_id": _A("Id of the act.", (121,)),
@@ -314,4 +322,31 @@ PROPERTIES_OF_TYPE: dict[str, About] = {
     "DeliveryView.last_error": _A("Why the last attempt failed; null when none has.", ("500 Internal Server Error",)),
     "DeliveryView.created_at": _time("When it was made."),
     "DeliveryView.delivered_at": _time("When the target accepted it; null before that."),
+    "LedgerTotals.counted_at": _time("When all wallets had been counted."),
+    "LedgerTotals.wallets": _A("How many wallets there are.", (1_200,)),
+    "LedgerTotals.disabled": _A("How many of them are disabled.", (3,)),
+    "LedgerTotals.in_debt": _A("How many owe something.", (1,)),
+    "LedgerTotals.exhausted": _A("How many have nothing that they could spend.", (40,)),
+    "LedgerTotals.balance_yen": _A("What all wallets can spend, in whole yen.", (9_000_000,)),
+    "LedgerTotals.paid_yen": _A("What of it was paid for, in whole yen.", (8_500_000,)),
+    "LedgerTotals.promo_yen": _A("What of it is promotional, in whole yen.", (500_000,)),
+    "LedgerTotals.held_yen": _A("What open holds set aside, in whole yen.", (12_000,)),
+    "LedgerTotals.debt_yen": _A("What wallets owe, in whole yen (rounded up).", (0,)),
+    "LedgerTotals.month": _A("The month in UTC.", ("2026-11",)),
+    "LedgerTotals.month_counted_to": _time("When the last entry that is counted was made; null before the first."),
+    "LedgerTotals.credited_yen": _A("What came in this month: top-ups and grants, in whole yen.", (2_000_000,)),
+    "LedgerTotals.charged_yen": _A("What was charged this month, in whole yen.", (1_900_000,)),
+    "LedgerTotals.refunded_yen": _A("What was refunded this month, in whole yen.", (1_200,)),
+    "LedgerTotals.expired_yen": _A("What expired this month, in whole yen.", (800,)),
+    "LedgerTotals.taken_back_yen": _A("What was taken back or paid back this month, in whole yen.", (0,)),
+    "TopupCase.next_step": _A(
+        "What to do next; null when there is nothing to do.",
+        ("ask the owner to save a card: there is none that could be charged",),
+    ),
+    "TopupCasePage.topups": _A("Top-ups of all wallets, newest first."),
+    "TopupCasePage.next_cursor": _A(
+        "Send as `cursor` for the next page; null on the last one.",
+        ("2026-11-28T12:00:00.000Z~tu_20bca0ada1f6dda73b61b97a92eb5d",),
+    ),
+    "Resent.resent": _A("How many deliveries are sent again.", (1,)),
 }

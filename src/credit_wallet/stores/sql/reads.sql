@@ -228,13 +228,33 @@ SELECT topup_id, wallet_id, amount_yen, origin, way AS flow, status, payment_int
 FROM am_credit_topup
 WHERE topup_id = :topup_id;
 
--- topups: a wallet's top-ups, newest first
+-- topups: a wallet's top-ups, newest first, with one status or any
 SELECT topup_id, wallet_id, amount_yen, origin, way AS flow, status, payment_intent, checkout_session, received_yen,
        credited_yen, reversed_yen, credit_txn_id, reason, action_url, created_at, updated_at,
        takings AS clawbacks
 FROM am_credit_topup
 WHERE wallet_id = :wallet_id
-ORDER BY created_at DESC, topup_id
+  AND (CAST(:status AS TEXT) IS NULL OR status = :status)
+  AND (created_at, topup_id) < (:created_at, :topup_id)
+ORDER BY created_at DESC, topup_id DESC
+LIMIT :limit;
+
+-- topups_of_all: the top-ups of all wallets, newest first
+SELECT topup_id, wallet_id, amount_yen, origin, way AS flow, status, payment_intent, checkout_session, received_yen,
+       credited_yen, reversed_yen, credit_txn_id, reason, action_url, created_at, updated_at,
+       takings AS clawbacks
+FROM am_credit_topup
+WHERE (created_at, topup_id) < (:created_at, :topup_id)
+ORDER BY created_at DESC, topup_id DESC
+LIMIT :limit;
+
+-- topups_with_status: those of them with one status
+SELECT topup_id, wallet_id, amount_yen, origin, way AS flow, status, payment_intent, checkout_session, received_yen,
+       credited_yen, reversed_yen, credit_txn_id, reason, action_url, created_at, updated_at,
+       takings AS clawbacks
+FROM am_credit_topup
+WHERE status = :status AND (created_at, topup_id) < (:created_at, :topup_id)
+ORDER BY created_at DESC, topup_id DESC
 LIMIT :limit;
 
 -- topup_of_payment: the top-up that a payment of the provider belongs to
