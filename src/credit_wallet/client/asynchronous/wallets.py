@@ -138,10 +138,16 @@ class AsyncWallets:
         kind: LotKind | None = None,
         expires_at: str | None = None,
         allow_debt: bool = False,
+        request_id: str | None = None,
+        reference: str | None = None,
+        metadata: Mapping[str, str] | None = None,
     ) -> Outcome:
         """Correct a balance: ``"10"`` adds credit, promotional unless ``kind`` says paid; ``"-10"`` takes it."""
-        body = AdjustBody(calls.sent_change(amount_yen), reason, note, kind, expires_at, allow_debt)
-        return await self._send(calls.move(f"/operator/wallets/{wallet_id:d}/adjust", body, idempotency_key))
+        names = calls.named(reference, metadata)
+        body = AdjustBody(calls.sent_change(amount_yen), reason, note, kind, expires_at, allow_debt, **names)
+        return await self._send(
+            calls.move(f"/operator/wallets/{wallet_id:d}/adjust", body, idempotency_key, request_id)
+        )
 
     async def take_back(
         self,
@@ -153,11 +159,17 @@ class AsyncWallets:
         reason: CorrectionReason = "mistyped_topup",
         idempotency_key: str | None = None,
         allow_debt: bool = False,
+        request_id: str | None = None,
+        reference: str | None = None,
+        metadata: Mapping[str, str] | None = None,
     ) -> Outcome:
         """Take back the manual top-up ``txn_id``, in full or ``amount_yen`` of it, as far as it is unused."""
         amount = None if amount_yen is None else calls.sent_exactly(amount_yen)
-        body = TakeBackBody(txn_id, note, reason, amount, allow_debt)
-        return await self._send(calls.move(f"/operator/wallets/{wallet_id:d}/take-back", body, idempotency_key))
+        names = calls.named(reference, metadata)
+        body = TakeBackBody(txn_id, note, reason, amount, allow_debt, **names)
+        return await self._send(
+            calls.move(f"/operator/wallets/{wallet_id:d}/take-back", body, idempotency_key, request_id)
+        )
 
     async def replace_token(self, wallet_id: int, *, overlap_seconds: int = 0) -> CreatedWallet:
         """A new owner token for a wallet whose token is lost or has leaked."""
