@@ -138,6 +138,7 @@ OPERATIONS: dict[str, Scenario] = {
     "POST /operator/wallets": lambda _: Sent(body={"label": "new"}),
     "POST /operator/wallets/{wallet_id}/enabled": lambda world: Sent(_wallet(world), {"enabled": False}),
     "POST /operator/wallets/{wallet_id}/price-group": lambda world: Sent(_wallet(world), {"price_group": "partners"}),
+    "POST /operator/wallets/{wallet_id}/metadata": lambda world: Sent(_wallet(world), {"metadata": {"plan": "pro"}}),
     "POST /operator/wallets/{wallet_id}/token/rotate": lambda world: Sent(
         {"wallet_id": world.other_id}, {"overlap_seconds": 60}
     ),
