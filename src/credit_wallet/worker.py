@@ -91,11 +91,21 @@ def fire_alerts(wallets: CreditWallet) -> int:
 
 
 def count_usage(wallets: CreditWallet) -> int:
-    """Count usage for ``COUNTING_SECONDS`` at most, since an old ledger has millions of entries and other jobs wait."""
+    """Count usage for a while."""
+    return _for_a_while(wallets.maintenance.count_usage)
+
+
+def count_totals(wallets: CreditWallet) -> int:
+    """Count the ledger's totals for a while."""
+    return _for_a_while(wallets.maintenance.count_totals)
+
+
+def _for_a_while(count: Callable[[], int]) -> int:
+    """Count for ``COUNTING_SECONDS`` at most, since an old ledger has millions of entries and other jobs wait."""
     give_up_at = time.monotonic() + COUNTING_SECONDS
-    counted = step = wallets.maintenance.count_usage()
+    counted = step = count()
     while step and time.monotonic() < give_up_at:
-        step = wallets.maintenance.count_usage()
+        step = count()
         counted += step
     return counted
 
@@ -115,6 +125,7 @@ JOBS = (
     Job("alerts", 3600.0, fire_alerts),
     Job("watch_spending", 300.0, lambda wallets: wallets.maintenance.watch_spending()),
     Job("count_usage", 10.0, count_usage),
+    Job("count_totals", 30.0, count_totals),
     Job("expiry_notices", 300.0, lambda wallets: wallets.maintenance.emit_expiry_notices(), repeats=True),
     Job("budget_renewals", 60.0, lambda wallets: wallets.maintenance.emit_renewals(), repeats=True),
     Job("prune_idempotency_keys", 3600.0, prune_idempotency_keys),

@@ -57,6 +57,8 @@ def test_a_wallet_is_created_with_every_setting(shell: Shell) -> None:
         "current_cycle_spent_yen": 0,
         "current_cycle_spent": "0",
         "enabled": True,
+        "frozen": False,
+        **dict.fromkeys(("frozen_at", "frozen_reason", "frozen_note", "closing_at", "closed_at", "merged_into")),
         "created_at": NOON,
         "low_balance_yen": 0,
         "alert_thresholds_pct": [],
@@ -178,6 +180,6 @@ def test_a_terminal_too_narrow_for_a_table_gets_a_list_of_fields(
     monkeypatch.setenv("COLUMNS", columns)
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     lines = shell("wallet", "list").splitlines()
-    assert len(lines[0].split()) == (19 if is_table else 2)
+    assert len(lines[0].split()) == (26 if is_table else 2)
     assert max(map(len, lines)) <= int(columns)
     assert is_table or lines.count("") == 1

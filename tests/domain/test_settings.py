@@ -20,10 +20,10 @@ from credit_wallet.rules.state import WalletState
 from credit_wallet.rules.validation import malformed
 from credit_wallet.stores.reads import WalletRow
 from credit_wallet.stores.rows import SETTINGS_COLUMNS, WALLET_COLUMNS
-from credit_wallet.wire.bodies import EnabledBody, PriceGroupBody, SettingsBody
+from credit_wallet.wire.bodies import PriceGroupBody, SettingsBody
 
 NAMES = {setting.name for setting in SETTINGS}
-OF_THE_OPERATOR = {"enabled", "price_group"}
+OF_THE_OPERATOR = {"price_group"}
 """Changed by routes of their own, and not by owners: an owner does not choose what prices it pays."""
 
 CONSENT = {"auto_topup_consent", "auto_topup_consent_language"}
@@ -31,7 +31,7 @@ CONSENT = {"auto_topup_consent", "auto_topup_consent_language"}
 
 
 def test_the_command_the_view_and_the_state_have_every_setting() -> None:
-    assert {*Configure.__struct_fields__} - {"wallet_id", "actor"} == NAMES | CONSENT
+    assert {*Configure.__struct_fields__} - {"wallet_id", "author"} == NAMES | CONSENT
     assert {*WalletView.__struct_fields__} >= NAMES
     in_state = {"thresholds_pct" if name == "alert_thresholds_pct" else name for name in NAMES}
     assert {*WalletState.__struct_fields__} >= in_state
@@ -44,7 +44,7 @@ def test_the_columns_that_are_loaded_written_and_shown_are_those_of_the_settings
 
 @pytest.mark.parametrize("method", [CreditWallet.configure, CreditWallet.aconfigure])
 def test_the_library_takes_every_setting(method: Callable[..., Any]) -> None:
-    assert {*signature(method).parameters} - {"self", "wallet_id", "actor"} == NAMES | CONSENT
+    assert {*signature(method).parameters} - {"self", "wallet_id"} == NAMES | CONSENT
 
 
 @pytest.mark.parametrize("method", [WalletClient.configure, AsyncWalletClient.configure])
@@ -54,13 +54,13 @@ def test_the_clients_take_what_an_owner_may_change(method: Callable[..., Any]) -
 
 def test_the_body_takes_what_an_owner_may_change_and_the_operators_the_rest() -> None:
     assert {*SettingsBody.__struct_fields__} - {"notification_targets"} == (NAMES | CONSENT) - OF_THE_OPERATOR
-    assert {*EnabledBody.__struct_fields__, *PriceGroupBody.__struct_fields__} == OF_THE_OPERATOR
+    assert {*PriceGroupBody.__struct_fields__} == OF_THE_OPERATOR
 
 
 def test_the_command_line_has_an_option_for_every_setting() -> None:
     options = {option.name for option in wallet_configure.params}
     in_options = {"alert_at" if name == "alert_thresholds_pct" else name for name in NAMES}
-    assert options - {"wallet_id", "db", "json"} == (in_options | CONSENT) - {"enabled"}
+    assert options - {"wallet_id", "db", "json", "act_note"} == in_options | CONSENT
 
 
 @on_both_databases

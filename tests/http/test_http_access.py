@@ -10,9 +10,21 @@ from typing import Any, NamedTuple
 import pytest
 from clock import Clock
 from litestar import get
+from notified import told_of_charges
 from service import OPERATOR_KEY, Api, new_app
 from stand_in import StandIn
-from who_may import MAY, NOT_HANDED_ON, NOT_ITS_OWN, NOT_PAID, NOT_SOLD, OPERATORS, SOMEBODY_ELSES, WALLETS, Who
+from who_may import (
+    MAY,
+    NOT_HANDED_ON,
+    NOT_ITS_OWN,
+    NOT_PAID,
+    NOT_SETTLED,
+    NOT_SOLD,
+    OPERATORS,
+    SOMEBODY_ELSES,
+    WALLETS,
+    Who,
+)
 
 from credit_wallet import CreditWallet
 from credit_wallet.domain.permissions import PERMISSIONS, ROLES, Scope
@@ -27,6 +39,7 @@ from credit_wallet.wire.mirrored import mirrored
 BOUGHT: dict[str, object] = {"wallet_id": 1, "purchase_key": "bought", "attempt": "a"}
 OWN_KEY = "host's own"
 OWN_SHA256 = sha256(OWN_KEY.encode()).hexdigest()
+LEAKED = "a key of the host's that has leaked"
 THIRD = "opens a third wallet as its owner"
 
 BODIES: dict[str, dict[str, object]] = {
@@ -51,7 +64,9 @@ BODIES: dict[str, dict[str, object]] = {
     "POST /credit/transfers": {"amount_yen": 1, "to_owner_token": THIRD},
     "POST /operator/transfers": {"from_wallet_id": 1, "to_wallet_id": 3, "amount_yen": 1},
     "POST /operator/wallets": {},
-    "POST /operator/wallets/{wallet_id}/enabled": {"enabled": True},
+    "POST /operator/wallets/{wallet_id}/freeze": {"frozen": False, "reason": "other"},
+    "POST /operator/wallets/{wallet_id}/close": {"note": "n", "unused": "write_off", "release_holds": True},
+    "POST /operator/wallets/{wallet_id}/merge": {"into_wallet_id": 3, "note": "n"},
     "POST /operator/wallets/{wallet_id}/price-group": {"price_group": None},
     "POST /operator/wallets/{wallet_id}/metadata": {"metadata": {"plan": "pro"}},
     "POST /credit/topup": {"amount_yen": 100},
@@ -62,6 +77,7 @@ BODIES: dict[str, dict[str, object]] = {
     "POST /operator/wallets/{wallet_id}/token/rotate": {"overlap_seconds": 60},
     "POST /operator/wallets/{wallet_id}/secrets": {"sha256": "a" * 64},
     "POST /operator/grants": {"wallet_id": 1, "amount_yen": 5},
+    "POST /operator/deliveries/{delivery_id}/resend": {},
     "POST /operator/wallets/{wallet_id}/adjust": {"amount_yen": 1, "reason": "goodwill", "note": "late"},
     "POST /operator/wallets/{wallet_id}/take-back": {
         "txn_id": 1,
@@ -71,6 +87,7 @@ BODIES: dict[str, dict[str, object]] = {
     },
     "POST /operator/sellers": {},
     "POST /operator/sellers/{seller_id}/rotate": {},
+    "POST /operator/tokens/revoke": {"token": LEAKED},
     "POST /operator/operators": {"name": "bob", "role": "viewer"},
     "POST /operator/operators/{operator_id}": {"role": "viewer"},
     "POST /operator/operators/{operator_id}/keys": {},
@@ -131,10 +148,13 @@ ACCESS: dict[str, Who] = {
     "GET /operator/seal": "view",
     "GET /operator/transactions": "view",
     "GET /operator/log": "administer",
+    "GET /operator/wallets/{wallet_id}/personal-data": "administer",
     "GET /operator/wallets/{wallet_id}/log": "view",
     "GET /credit/log": "manage",
-    "POST /operator/wallets/{wallet_id}/enabled": "support",
     "POST /operator/wallets/{wallet_id}/metadata": "support",
+    "POST /operator/wallets/{wallet_id}/freeze": "support",
+    "POST /operator/wallets/{wallet_id}/close": "finance",
+    "POST /operator/wallets/{wallet_id}/merge": "finance",
     "POST /operator/wallets/{wallet_id}/price-group": "administer",
     "POST /credit/topup": "manage",
     "GET /credit/topups": "manage",
@@ -161,6 +181,7 @@ ACCESS: dict[str, Who] = {
     "GET /operator/sellers": "view",
     "DELETE /operator/sellers/{seller_id}": "administer",
     "POST /operator/sellers/{seller_id}/rotate": "administer",
+    "POST /operator/tokens/revoke": "support",
     "GET /operator/operators": "administer",
     "POST /operator/operators": "administer",
     "GET /operator/operators/{operator_id}": "administer",
@@ -170,6 +191,11 @@ ACCESS: dict[str, Who] = {
     "POST /operator/operators/{operator_id}/keys": "administer",
     "DELETE /operator/operators/{operator_id}/keys/{operator_key_id}": "administer",
     "GET /credit/deliveries": "manage",
+    "GET /operator/totals": "view",
+    "GET /operator/topups": "view",
+    "GET /operator/deliveries": "view",
+    "POST /operator/deliveries/{delivery_id}/resend": "support",
+    "GET /operator/grants/{grant_id}": "view",
     "GET /operator/wallets/{wallet_id}": "view",
     "PATCH /operator/wallets/{wallet_id}": "support",
     "GET /operator/wallets/{wallet_id}/transactions": "view",
@@ -255,6 +281,7 @@ def ledger(wallets: CreditWallet, clock: Clock) -> Iterator[Ledger]:
     wallets.topup(other.wallet_id, 1_000, idempotency_key="start")
     third = wallets.create().wallet_id
     wallets.secrets.register(third, sha256(THIRD.encode()).hexdigest())
+    wallets.secrets.register(third, sha256(LEAKED.encode()).hexdigest())
     moved = wallets.transfers.create(owner.wallet_id, third, 10, idempotency_key="moved")
     revoked = wallets.keys.create(owner.wallet_id)
     wallets.keys.revoke(revoked.key_id)
@@ -289,6 +316,8 @@ def ledger(wallets: CreditWallet, clock: Clock) -> Iterator[Ledger]:
         "seller": seller.token,
     }
     wallets.targets.add(owner.wallet_id, TargetSettings(url="https://example.com/hook"))
+    told_of_charges(wallets, "https://example.com/hook")
+    wallets.notices.lease(())
     topup = wallets.topups.request(owner.wallet_id, 100, idempotency_key="topup")
     with Api(new_app(wallets, payments=StandIn())) as api:
         yield Ledger(api, wallets, tokens, str(topup.topup_id), moved.transfer_id)
@@ -313,7 +342,7 @@ def expected_status(operation: str, caller: str) -> int:
         return NOT_ITS_OWN.get(operation, OK)
     if caller in ("agent", "host's own key"):
         return NOT_PAID.get(operation, OK)
-    return OK
+    return NOT_SETTLED.get(operation, OK)
 
 
 def body_of(operation: str, caller: str) -> dict[str, object] | None:
@@ -381,7 +410,9 @@ def test_every_operation_answers_this_caller_as_the_table_says(
     monkeypatch.setattr(failure_limit, "FAILURES_ALLOWED", len(ACCESS))
     answered = {}
     # What ends what others use comes last.
-    for operation in sorted(ACCESS, key=lambda each: (each.startswith("DELETE"), each.endswith("/rotate"))):
+    for operation in sorted(
+        ACCESS, key=lambda each: (each.endswith("/close"), each.startswith("DELETE"), each.endswith("/rotate"))
+    ):
         method, path = operation.split()
         answer = ledger.api.call(
             method,
@@ -398,6 +429,7 @@ def test_every_operation_answers_this_caller_as_the_table_says(
                 operator_key_id=9,
                 target_id=1,
                 grant_id=1,
+                delivery_id=1,
                 sha256=OWN_SHA256,
             ),
             ledger.tokens[caller],

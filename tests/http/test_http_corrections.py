@@ -91,3 +91,58 @@ def test_what_is_malformed_is_named(api: Api, wallet: CreatedWallet, asked: dict
 def test_why_is_required(api: Api, wallet: CreatedWallet, missing: str) -> None:
     body = {name: value for name, value in {"amount_yen": -1, **WHY}.items() if name != missing}
     assert api.call("POST", at(wallet, "adjust"), OPERATOR_KEY, key="k", json=body).status_code == 422
+
+
+def test_an_owner_sees_that_the_wallet_is_frozen_and_an_operator_why(api: Api, wallet: CreatedWallet) -> None:
+    body = {"frozen": True, "reason": "fraud", "note": "ticket 4715"}
+    frozen = api.call("POST", at(wallet, "freeze"), OPERATOR_KEY, json=body)
+    assert (frozen.json()["frozen"], frozen.json()["frozen_note"]) == (True, "ticket 4715")
+    assert api.call("POST", at(wallet, "freeze"), OPERATOR_KEY, json=body).json() == frozen.json()
+    for token, path, reason in (
+        (wallet.owner_token, "/credit/wallet", None),
+        (OPERATOR_KEY, f"/operator/wallets/{wallet.wallet_id}", "fraud"),
+    ):
+        seen = api.get(path, token).json()
+        assert (seen["frozen"], seen["frozen_at"], seen["frozen_reason"]) == (
+            True,
+            frozen.json()["frozen_at"],
+            reason,
+        )
+    assert_problem(
+        api.call("PATCH", "/credit/wallet", wallet.owner_token, json={"enabled": True}), 422, "invalid_request"
+    )
+    assert_problem(api.call("POST", at(wallet, "freeze"), wallet.owner_token, json=body), 403, "forbidden")
+    refused = api.post("/credit/charge", wallet.owner_token, key="k", amount_yen=1)
+    assert_problem(refused, 403, "wallet_disabled")
+    assert "fraud" not in refused.text
+    api.post(at(wallet, "freeze"), OPERATOR_KEY, frozen=False, reason="other")
+    assert api.post("/credit/charge", wallet.owner_token, key="k", amount_yen=1).status_code == 200
+
+
+def test_a_wallet_is_closed_once_nothing_is_in_the_way(api: Api, wallets: CreditWallet, wallet: CreatedWallet) -> None:
+    held = wallets.hold(wallet.wallet_id, 30, idempotency_key="h")
+    body = {"note": "contract ended", "unused": "write_off"}
+    blocked = api.call("POST", at(wallet, "close"), OPERATOR_KEY, json=body)
+    assert_problem(blocked, 409, "closing_blocked")
+    assert (blocked.json()["blocked_by"], blocked.json()["hold_ids"]) == ("holds", [held.hold_id])
+    wallets.capture(held.hold_id, 30)
+    closed = api.call("POST", at(wallet, "close"), OPERATOR_KEY, json=body)
+    assert (closed.status_code, closed.json()["balance_yen"]) == (200, 0)
+    assert api.call("POST", at(wallet, "close"), OPERATOR_KEY, json=body).json() == closed.json()
+    assert_problem(api.get("/credit/wallet", wallet.owner_token), 401, "unauthorized")
+    topup = api.post("/operator/topup", OPERATOR_KEY, key="t", wallet_id=wallet.wallet_id, amount_yen=1)
+    assert_problem(topup, 409, "wallet_closed")
+
+
+def test_two_wallets_of_a_customer_become_one(
+    api: Api, wallets: CreditWallet, wallet: CreatedWallet, stranger: CreatedWallet
+) -> None:
+    body = {"into_wallet_id": stranger.wallet_id, "note": "registered twice"}
+    merged = api.call("POST", at(wallet, "merge"), OPERATOR_KEY, json=body)
+    assert (merged.status_code, merged.json()["merged_into"]) == (200, stranger.wallet_id)
+    assert wallets.balance(stranger.wallet_id) == 2 * CREDIT_YEN
+    refused = api.post("/credit/charge", OPERATOR_KEY, key="k", amount_yen=1, wallet_id=wallet.wallet_id)
+    assert_problem(refused, 409, "wallet_closed")
+    assert refused.json()["merged_into"] == stranger.wallet_id
+    itself = api.call("POST", at(stranger, "merge"), OPERATOR_KEY, json=body)
+    assert_problem(itself, 422, "invalid_request", field="into_wallet_id")

@@ -153,7 +153,7 @@ WRITES = [
     ("POST", "/credit/charge/batch"),
     ("POST", "/operator/topup"),
     ("POST", "/operator/wallets"),
-    ("POST", "/operator/wallets/1/enabled"),
+    ("POST", "/operator/wallets/1/freeze"),
     ("PATCH", "/credit/wallet"),
     ("POST", "/credit/keys"),
 ]

@@ -75,7 +75,7 @@ def test_an_agent_spends_up_to_its_cap(api: Api, wallet: CreatedWallet, wallets:
 
 
 def test_a_disabled_wallet_spends_nothing(api: Api, wallet: CreatedWallet, wallets: CreditWallet) -> None:
-    wallets.configure(wallet.wallet_id, enabled=False)
+    wallets.freeze(wallet.wallet_id)
     assert_problem(api.post("/credit/charge", wallet.owner_token, key="a", amount_yen=3), 403, "wallet_disabled")
 
 

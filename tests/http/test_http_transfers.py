@@ -166,5 +166,5 @@ def test_what_is_refused_says_why(api: Api, wallets: CreditWallet, wallet: Creat
     assert_problem(move("d", amount_yen=2), 409, "idempotency_conflict")
     wallets.configure(wallet.wallet_id, auto_topup_threshold=5_000, auto_topup_amount=1_000)
     assert_problem(move("e", amount_yen=5_000), 409, "transfer_not_allowed", max_amount_yen=4_999, max_amount="4999")
-    wallets.configure(wallet.wallet_id, enabled=False)
+    wallets.freeze(wallet.wallet_id)
     assert_problem(move("f", amount_yen=1), 403, "wallet_disabled")

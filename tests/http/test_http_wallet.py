@@ -40,6 +40,8 @@ def test_an_owner_sees_the_wallet(api: Api, wallet: CreatedWallet) -> None:
         "current_cycle_spent_yen": 3,
         "current_cycle_spent": "3",
         "enabled": True,
+        "frozen": False,
+        **dict.fromkeys(("frozen_at", "frozen_reason", "frozen_note", "closing_at", "closed_at", "merged_into")),
         "created_at": "2026-05-15T12:00:00.000Z",
         "low_balance_yen": 0,
         "alert_thresholds_pct": [],
@@ -81,17 +83,20 @@ def test_an_owner_sees_the_wallet(api: Api, wallet: CreatedWallet) -> None:
         ({"monthly_budget_yen": 100, "budget_mode": "cap"}, 0, 0),
         ({}, 400, 100),
         ({"monthly_budget_yen": 350, "budget_mode": "cap"}, 400, 50),
-        ({"enabled": False}, 0, 0),
+        (None, 0, 0),
     ],
 )
 def test_an_agent_sees_its_key_and_the_largest_charge_that_would_be_let_through(
-    api: Api, wallets: CreditWallet, settings: dict[str, Any], cap_yen: int, spendable_yen: int
+    api: Api, wallets: CreditWallet, settings: dict[str, Any] | None, cap_yen: int, spendable_yen: int
 ) -> None:
     wallet_id = funded(wallets).wallet_id
     agent = wallets.keys.create(wallet_id, monthly_cap_yen=cap_yen)
     api.post("/credit/charge", agent.token, key="spent", amount_yen=200)
     api.post("/credit/hold", agent.token, key="held", amount_yen=100)
-    wallets.configure(wallet_id, **settings)
+    if settings is None:
+        wallets.freeze(wallet_id)
+    else:
+        wallets.configure(wallet_id, **settings)
     seen = api.get("/credit/wallet", agent.token).json()
     assert (seen["key"]["key_id"], seen["key"]["current_cycle_spent_yen"], seen["key"]["held_yen"]) == (
         agent.key_id,

@@ -257,7 +257,7 @@ def test_what_the_transaction_decides_counts_at_once_for_a_token_that_is_remembe
         assert refusals(agent) == {"key_cap_exhausted"}
         clock.advance(seconds=60)
         assert refusals(ending) == {"unauthorized"}
-        other.configure(market.wallet.wallet_id, enabled=False)
+        other.freeze(market.wallet.wallet_id)
         for token in (agent, owner):
             assert refusals(token) == {"wallet_disabled"}
     assert charge(api, OPERATOR_KEY, "operator").json()["code"] == "invalid_request"  # it names no wallet

@@ -312,7 +312,7 @@ def test_a_wallet_at_its_limit_is_told_once_and_tried_again(
 
 
 def test_a_disabled_wallet_gets_its_credit_as_a_top_up_does(wallets: CreditWallet, wallet_id: int) -> None:
-    wallets.configure(wallet_id, enabled=False)
+    wallets.freeze(wallet_id)
     wallets.grants.create(wallet_id, 100)
     assert (work(wallets), wallets.balance(wallet_id)) == (1, 100)
 

@@ -377,7 +377,7 @@ def test_a_wallet_that_is_gone_gets_nothing_even_if_it_appears_again(
 
 
 def test_a_disabled_wallet_takes_credit_and_gives_none(wallets: CreditWallet, pair: tuple[int, int]) -> None:
-    wallets.configure(pair[1], enabled=False)
+    wallets.freeze(pair[1])
     assert wallets.transfers.create(*pair, 300, idempotency_key="move").to_balance == 300
     with pytest.raises(WalletDisabled):
         wallets.transfers.create(*pair[::-1], 300, idempotency_key="back")

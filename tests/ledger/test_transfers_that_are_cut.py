@@ -69,7 +69,7 @@ class TransferMachine(RuleBasedStateMachine):
             if hasattr(self, "nodes"):
                 self.clock.advance(seconds=20)
                 for wallet_id in self.ids:  # room for what must return
-                    self.nodes[0].configure(wallet_id, enabled=True)
+                    self.nodes[0].unfreeze(wallet_id)
                 self.patch.setattr(credit, "MAX_BALANCE_MICROS", MAX_BALANCE_MICROS)
                 self.patch.setattr(transfers, "MAX_BALANCE_MICROS", MAX_BALANCE_MICROS)
                 self.nodes[1].maintenance.finish_transfers()
@@ -117,8 +117,8 @@ class TransferMachine(RuleBasedStateMachine):
             assert error.code == "refund_exceeds_charge"
 
     @rule(number=numbers, enabled=st.booleans())
-    def configure(self, number: int, enabled: bool) -> None:
-        self.nodes[0].configure(self.ids[number], enabled=enabled)
+    def freeze(self, number: int, enabled: bool) -> None:
+        (self.nodes[0].unfreeze if enabled else self.nodes[0].freeze)(self.ids[number])
 
     @rule(
         number=numbers,

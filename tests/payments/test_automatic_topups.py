@@ -376,7 +376,7 @@ def test_caps_bound_automatic_top_ups_and_are_told(
 
 def test_a_disabled_wallet_is_not_topped_up(installation: Installation) -> None:
     wallet_id = installation.payer()
-    installation.wallets.configure(wallet_id, enabled=False)
+    installation.wallets.freeze(wallet_id)
     assert {each.status for each in installation.payments.run_automatic()} <= {"wallet_disabled"}
     assert len(installation.made(wallet_id)) == 1
 

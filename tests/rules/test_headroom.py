@@ -19,7 +19,7 @@ from msgspec import structs
 from snapshots import new_snapshot
 
 from credit_wallet.domain.budgets import CALL, Budget, Mode, Unit
-from credit_wallet.domain.commands import Charge, Command, Configure, Hold, Refund, Release, Topup
+from credit_wallet.domain.commands import Charge, Command, Configure, Freeze, Hold, Refund, Release, Topup
 from credit_wallet.domain.outcomes import Charged
 from credit_wallet.domain.prices import Price, PriceBook, Tier
 from credit_wallet.domain.usage import Usage
@@ -85,8 +85,8 @@ others = st.sampled_from(
         Hold(1, "h", yen("2.5"), 60, None, 11),
         Refund(1, "r", 1, yen(1)),
         Release(1, "e", 1),
-        Configure(1, enabled=False),
-        Configure(1, enabled=True),
+        Freeze(1, True),
+        Freeze(1, False),
         Configure(1, low_balance_yen=40),
         Configure(1, monthly_budget_yen=30),
         Configure(1, alert_thresholds_pct=(33,)),
@@ -202,4 +202,4 @@ def test_what_was_seen_counts_until_the_rules_were_asked_or_something_is_due() -
     snapshot.wallets[1].next_due_at = "2026-05-15T12:00:30.000Z"
     later = NOON + timedelta(minutes=1)
     assert quietly(snapshot, [Charge(1, "b", yen(1)), Charge(1, "c", yen(1))], later) == [False, True]
-    assert quietly(snapshot, [Configure(1, enabled=False), Charge(1, "d", yen(1))], later) == [False]
+    assert quietly(snapshot, [Freeze(1, True), Charge(1, "d", yen(1))], later) == [False]

@@ -93,7 +93,6 @@ FIELDS: list[tuple[list[Command], str, list[Any], list[Any]]] = [
     ([ADJUST], "expires_at", [None], ["2027-01-01T00:00:00.000Z"]),
     ([CONFIGURE], "label", [UNSET, "", "a" * 500], NO_TEXTS),
     ([CONFIGURE], "price_group", [UNSET, None, "a", "a_1", "a" * 32], ["", "A", "1a", "a" * 33, "a-b", 1]),
-    ([CONFIGURE], "enabled", [UNSET, True, False], [0, 1, "true", None]),
     ([CONFIGURE], "monthly_budget_yen", [UNSET, 0, 10**12], NO_BUDGETS),
     ([CONFIGURE], "budget_mode", [UNSET, "alert", "cap"], ["", "Alert", "stop", None, 1]),
     ([CONFIGURE], "auto_topup_threshold", [UNSET, 0, 10**12], NO_BUDGETS),

@@ -267,15 +267,16 @@ class LedgerMachine(BesideAModel):
         model = self.model[number]
         model.settle(self.clock())
         model.enabled, model.cap, model.budget = enabled, cap, budget
+        (self.wallets.unfreeze if enabled else self.wallets.freeze)(self.ids[number])
         outcome = self.wallets.configure(
-            self.ids[number], enabled=enabled, budget_mode="cap" if cap else "alert", monthly_budget_yen=budget
+            self.ids[number], budget_mode="cap" if cap else "alert", monthly_budget_yen=budget
         )
         assert outcome.balance == model.balance
 
     @rule(number=wallet_numbers)
     def enable(self, number: int) -> None:
         self.model[number].enabled = True
-        self.wallets.configure(self.ids[number], enabled=True)
+        self.wallets.unfreeze(self.ids[number])
         self.model[number].settle(self.clock())
 
     @rule(number=wallet_numbers, key_number=st.integers(0, KEYS - 1))

@@ -370,7 +370,7 @@ def test_a_missing_method_is_told_and_not_skipped(wallets: CreditWallet) -> None
 
 
 def test_a_disabled_wallet_tops_nothing_up(wallets: CreditWallet, payer: int) -> None:
-    wallets.configure(payer, enabled=False)
+    wallets.freeze(payer)
     with pytest.raises(WalletDisabled):
         request_auto(wallets, payer)
 

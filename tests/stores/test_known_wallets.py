@@ -14,7 +14,7 @@ from databases import on_postgres
 from plain_sql import PlainSql
 
 from credit_wallet import CreditWallet
-from credit_wallet.domain.commands import Charge, Configure
+from credit_wallet.domain.commands import Charge, Command, Configure, Freeze
 from credit_wallet.domain.money import MICROS
 from credit_wallet.errors import (
     BudgetExhausted,
@@ -121,17 +121,17 @@ def test_settings_that_change_beside_a_charge_are_known(wallets: CreditWallet, r
     wallet_id = funded(wallets)
     lane = wallets._ledger.lanes.of(wallet_id)
 
-    def batch(name: str, **settings: Any) -> list[Any]:
-        return list(lane.submit([Charge(wallet_id, name, amount_micros=MICROS), Configure(wallet_id, **settings)]))
+    def batch(name: str, change: Command) -> list[Any]:
+        return list(lane.submit([Charge(wallet_id, name, amount_micros=MICROS), change]))
 
-    batch("first", label="tea")
+    batch("first", Configure(wallet_id, label="tea"))
     reads.clear()
-    batch("second", enabled=False)
-    assert isinstance(batch("third", enabled=True)[0], WalletDisabled)
+    batch("second", Freeze(wallet_id, True))
+    assert isinstance(batch("third", Freeze(wallet_id, False))[0], WalletDisabled)
     assert reads == []
-    assert batch("fourth", label=None)[0].balance_yen == 997
+    assert batch("fourth", Configure(wallet_id, label=""))[0].balance_yen == 997
     shown = wallets.show(wallet_id)
-    assert (shown.label, shown.enabled) == (None, True)
+    assert (shown.label, shown.enabled) == ("", True)
 
 
 # What others have written

@@ -54,6 +54,8 @@ TABLES = {
     "am_credit_mail_count",
     "am_credit_hour_spend",
     "am_credit_counted",
+    "am_credit_month_total",
+    "am_credit_totals",
     "am_credit_usage",
     "am_credit_usage_start",
     "am_credit_seller",

@@ -7,6 +7,7 @@ from hashlib import sha256
 from typing import Any, NamedTuple
 
 from installation import Installation, intent_of
+from notified import told_of_charges
 from plain_sql import PlainSql
 
 from credit_wallet.idempotency_keys import new_idempotency_key
@@ -65,6 +66,13 @@ def _mailbox(world: World) -> dict[str, Any]:
     [target] = world.wallets.targets.set(world.owner_id, [WantedTarget(url=url)], mail=True)
     world.host.run("UPDATE am_credit_target SET code_sha256 = ?", code_sha256("K7QM-3XRA"))
     return {"target_id": target.target_id}
+
+
+def _delivery(world: World) -> dict[str, Any]:
+    wallet_id = told_of_charges(world.wallets, "https://example.com/told")
+    world.wallets.notices.lease(())
+    [delivery, *_] = world.wallets.deliveries.list(wallet_id)
+    return {"delivery_id": delivery.delivery_id}
 
 
 def _secret(world: World) -> dict[str, Any]:
@@ -136,7 +144,15 @@ OPERATIONS: dict[str, Scenario] = {
         body={"from_wallet_id": world.owner_id, "to_wallet_id": world.other_id, "amount_yen": 1}
     ),
     "POST /operator/wallets": lambda _: Sent(body={"label": "new"}),
-    "POST /operator/wallets/{wallet_id}/enabled": lambda world: Sent(_wallet(world), {"enabled": False}),
+    "POST /operator/wallets/{wallet_id}/freeze": lambda world: Sent(
+        _wallet(world), {"frozen": True, "reason": "fraud", "note": "ticket 4715"}
+    ),
+    "POST /operator/wallets/{wallet_id}/close": lambda world: Sent(
+        {"wallet_id": world.wallets.create().wallet_id}, {"note": "contract ended"}
+    ),
+    "POST /operator/wallets/{wallet_id}/merge": lambda world: Sent(
+        {"wallet_id": world.wallets.create().wallet_id}, {"into_wallet_id": world.owner_id, "note": "registered twice"}
+    ),
     "POST /operator/wallets/{wallet_id}/price-group": lambda world: Sent(_wallet(world), {"price_group": "partners"}),
     "POST /operator/wallets/{wallet_id}/metadata": lambda world: Sent(_wallet(world), {"metadata": {"plan": "pro"}}),
     "POST /operator/wallets/{wallet_id}/token/rotate": lambda world: Sent(
@@ -153,6 +169,7 @@ OPERATIONS: dict[str, Scenario] = {
     "POST /operator/wallets/{wallet_id}/take-back": lambda world: Sent(
         _wallet(world), {"txn_id": _topped_up(world), "reason": "mistyped_topup", "note": "one zero too many"}
     ),
+    "POST /operator/deliveries/{delivery_id}/resend": lambda world: Sent(_delivery(world)),
     "POST /operator/grants": lambda world: Sent(body={"wallet_id": world.owner_id, "amount_yen": 5}),
     "DELETE /operator/grants/{grant_id}": lambda world: Sent(_grant(world)),
     "POST /operator/operators": lambda _: Sent(body={"name": "alice", "role": "support"}),

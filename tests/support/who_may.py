@@ -43,6 +43,9 @@ NOT_SOLD = {
 }
 """What a seller gets where a call names what somebody else made."""
 
+NOT_SETTLED = {"POST /operator/wallets/{wallet_id}/close": 409, "POST /operator/wallets/{wallet_id}/merge": 409}
+"""What an operator gets for a wallet of which purchases are being served."""
+
 NOT_HANDED_ON = {"POST /credit/keys": 403, "PATCH /credit/keys/{key_id}": 403, "POST /credit/keys/{key_id}/rotate": 403}
 """What a key that only manages gets for keys that spend."""
 
@@ -54,6 +57,9 @@ NOT_ITS_OWN = dict.fromkeys(
     404,
 )
 """What an agent key gets where a call names what the owner or another key made."""
+
+NOT_SETTLED = {"POST /operator/wallets/{wallet_id}/close": 409, "POST /operator/wallets/{wallet_id}/merge": 409}
+"""What an operator gets for a wallet of which purchases are being served."""
 
 NOT_PAID = {"GET /credit/transactions/{txn_id}": 404}
 """What an agent key gets where a call names what the owner paid."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from credit_wallet.cli.context import INTEGER, REFUSED, limit, open_wallets, show
+from credit_wallet.cli.context import INTEGER, REFUSED, limit, open_wallets, show, wallet_id
 from credit_wallet.cli.targets import owner, target_commands
 from credit_wallet.errors import InvalidRequest
 
@@ -43,6 +43,15 @@ def alerts_run(cycle: str | None, dry_run: bool) -> None:
     click.echo(report.to_json())
 
 
+@commands.command("list")
+@wallet_id
+@click.option("--cycle", metavar="YYYY-MM", help="Billing cycle; default: all.")
+def alerts_list(wallet_id: int, cycle: str | None) -> None:
+    """List the spending alerts that a wallet's budget has fired, newest first."""
+    with open_wallets() as wallets:
+        show(wallets.alerts.list(wallet_id, cycle))
+
+
 @commands.command("deliver")
 def alerts_deliver() -> None:
     """Send the notices that are due now.
@@ -72,14 +81,15 @@ def alerts_test(owner: int | None) -> None:
 @commands.command("deliveries")
 @click.option("--wallet", type=INTEGER, metavar="ID", help="Only of this wallet.")
 @click.option("--status", type=click.Choice(["pending", "delivered", "dead"]), help="Only with this status.")
+@click.option("--before", type=INTEGER, metavar="DELIVERY_ID", help="Only earlier ones, for the next page.")
 @limit(50)
-def alerts_deliveries(wallet: int | None, status: DeliveryStatus | None, limit: int) -> None:
+def alerts_deliveries(wallet: int | None, status: DeliveryStatus | None, before: int | None, limit: int) -> None:
     """List deliveries of notices, latest first.
 
     A delivery is pending, delivered, or dead after three days of attempts.
     """
     with open_wallets() as wallets:
-        show(wallets.deliveries.list(wallet, status=status, limit=limit))
+        show(wallets.deliveries.list(wallet, status=status, before=before, limit=limit))
 
 
 @commands.command("resend")

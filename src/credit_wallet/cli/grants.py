@@ -89,6 +89,14 @@ def grants_list(wallet: int | None, after: int, limit: int) -> None:
         show(wallets.grants.list(wallet, after=after, limit=limit))
 
 
+@commands.command("show")
+@grant_id
+def grants_show(grant_id: int) -> None:
+    """Show one grant."""
+    with open_wallets() as wallets:
+        show(wallets.grants.show(grant_id))
+
+
 @commands.command("occurrences")
 @grant_id
 @limit(100)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from credit_wallet.cli.context import REFUSED, idempotency_key, limit, open_wallets, show, wallet_id, whole_yen
+from credit_wallet.cli.context import INTEGER, REFUSED, idempotency_key, limit, open_wallets, show, wallet_id, whole_yen
+from credit_wallet.domain.topups import STATUSES, TopupStatus
 
 if TYPE_CHECKING:
     from credit_wallet.ledger.wallet import CreditWallet
@@ -67,9 +68,16 @@ def topups_consents(wallet_id: int, limit: int) -> None:
 
 
 @commands.command("list")
-@wallet_id
+@click.argument("wallet_id", type=INTEGER, metavar="[ID]", required=False)
+@click.option("--status", type=click.Choice(STATUSES), help="Only with this status.")
+@click.option("--before", metavar="PLACE", help="For the next page: CREATED_AT~TOPUP_ID of the last one.")
 @limit(50)
-def topups_list(wallet_id: int, limit: int) -> None:
-    """List a wallet's top-ups through Stripe, newest first."""
+def topups_list(wallet_id: int | None, status: TopupStatus | None, before: str | None, limit: int) -> None:
+    """List top-ups through Stripe, newest first.
+
+    Of wallet ID, or without it of all wallets; each with why it failed or waits, and what to do next.
+    """
+    from credit_wallet.rules.topup_advice import case_of
+
     with open_wallets() as wallets:
-        show(wallets.topups.list(wallet_id, limit=limit))
+        show([case_of(each) for each in wallets.topups.list(wallet_id, status=status, before=before, limit=limit)])

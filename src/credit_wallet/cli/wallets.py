@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -21,10 +21,12 @@ from credit_wallet.cli.context import (
     show,
     wallet_id,
 )
+from credit_wallet.cli.reasons import note, optional_note, reason
+from credit_wallet.domain.corrections import CorrectionReason
 
 commands = click.Group("wallet", help="Create, show and configure wallets and their tokens.")
 
-STATUSES = ("low", "in_debt", "exhausted", "disabled", "failed_topup")
+STATUSES = ("low", "in_debt", "exhausted", "disabled", "closed", "failed_topup")
 _KEYS = ("wallet_id", "label", "reference", "created_at", "balance", "spent")
 SORTS = (*_KEYS, *(f"-{key}" for key in _KEYS))
 
@@ -177,25 +179,87 @@ def wallet_list(**given: Any) -> None:
 
 @commands.command("disable")
 @wallet_id
-def wallet_disable(wallet_id: int) -> None:
-    """Stop a wallet from spending.
+@reason("other")
+@optional_note
+def wallet_disable(wallet_id: int, reason: CorrectionReason, note: str | None) -> None:
+    """Freeze a wallet: nothing is spent of it.
 
     It can still be topped up, and its open holds can be captured.
     """
-    _switch(wallet_id, enabled=False)
+    with open_wallets() as wallets:
+        show(wallets.freeze(wallet_id, reason=reason, note=note))
 
 
 @commands.command("enable")
 @wallet_id
-def wallet_enable(wallet_id: int) -> None:
-    """Let a disabled wallet spend again."""
-    _switch(wallet_id, enabled=True)
+@reason("other")
+@optional_note
+def wallet_enable(wallet_id: int, reason: CorrectionReason, note: str | None) -> None:
+    """Let a frozen wallet spend again.
 
-
-def _switch(wallet_id: int, *, enabled: bool) -> None:
+    It takes back a closing that has not ended.
+    """
     with open_wallets() as wallets:
-        wallets.configure(wallet_id, enabled=enabled)
-        show(wallets.show(wallet_id))
+        show(wallets.unfreeze(wallet_id, reason=reason, note=note))
+
+
+@commands.command("close")
+@wallet_id
+@reason("closing")
+@note
+@click.option(
+    "--unused",
+    type=click.Choice(["pay_back", "write_off"]),
+    default="pay_back",
+    show_default=True,
+    help="What happens to unused credit that was paid for.",
+)
+@click.option("--release-holds", is_flag=True, help="Release open holds instead of waiting for them.")
+@click.option("--write-off-debt", is_flag=True, help="Write off what the wallet owes.")
+def wallet_close(
+    wallet_id: int,
+    reason: CorrectionReason,
+    note: str,
+    unused: Literal["pay_back", "write_off"],
+    release_holds: bool,
+    write_off_debt: bool,
+) -> None:
+    """Close the wallet of a customer who leaves, for good.
+
+    Run it again when it was blocked or interrupted: it goes on where it stopped.
+    """
+    with open_wallets() as wallets:
+
+        def pay_back(topup_id: str, amount_yen: int, *, idempotency_key: str) -> object:
+            from credit_wallet.payments.factory import require_payments
+
+            return require_payments(wallets).pay_back(topup_id, amount_yen, idempotency_key=idempotency_key)
+
+        show(
+            wallets.close_wallet(
+                wallet_id,
+                reason=reason,
+                note=note,
+                unused=unused,
+                release_holds=release_holds,
+                write_off_debt=write_off_debt,
+                pay_back=pay_back,
+            )
+        )
+
+
+@commands.command("merge")
+@wallet_id
+@click.argument("into_wallet", type=INTEGER, metavar="INTO")
+@reason("merge")
+@note
+def wallet_merge(wallet_id: int, into_wallet: int, reason: CorrectionReason, note: str) -> None:
+    """Move all credit of wallet ID to wallet INTO and close ID.
+
+    Both must be the same customer's. Run it again when it was blocked or interrupted: it goes on where it stopped.
+    """
+    with open_wallets() as wallets:
+        show(wallets.merge(wallet_id, into_wallet, reason=reason, note=note))
 
 
 @commands.command("rotate-token")

@@ -42,8 +42,9 @@ class Keyed(Command, frozen=True, array_like=True, tag=True, gc=False):
 class Movement(Keyed, frozen=True, array_like=True, tag=True, gc=False, kw_only=True):
     """A command that moves money. Its key is unique among those that the same kind of ``actor`` uses for the wallet.
 
-    ``names`` are those of the entry that a charge, a capture, a refund or a top-up by hand makes. Reference and
-    metadata are part of the request, but not the request id: a retry may carry another, and the first one's stays.
+    ``names`` are those of the entry that a charge, a capture, a refund, a top-up by hand or a correction makes.
+    Reference and metadata are part of the request, but not the request id: a retry may carry another, and the first
+    one's stays.
     """
 
     actor: Actor = OPERATOR
@@ -337,7 +338,6 @@ class Configure(Command, frozen=True, array_like=True, tag="configure", gc=False
     """
 
     label: str | UnsetType = UNSET
-    enabled: bool | UnsetType = UNSET
     monthly_budget_yen: int | UnsetType = UNSET
     budget_mode: str | UnsetType = UNSET
     auto_topup_threshold: int | UnsetType = UNSET
@@ -352,6 +352,45 @@ class Configure(Command, frozen=True, array_like=True, tag="configure", gc=False
     auto_topup_consent: str | UnsetType = UNSET
     auto_topup_consent_language: ConsentLanguage = "en"
     metadata: Metadata | UnsetType = UNSET
+    author: Author = LIBRARY
+
+
+class Freeze(Command, frozen=True, array_like=True, tag="freeze", gc=False):
+    """Freeze a wallet, so that nothing is spent of it, or unfreeze it, which takes back a closing that has not ended.
+
+    Needs no key: repeating it changes nothing.
+    """
+
+    frozen: bool
+    reason: CorrectionReason = "other"
+    note: str | None = None
+    author: Author = LIBRARY
+
+
+class BeginClosing(Command, frozen=True, array_like=True, tag="begin_closing", gc=False):
+    """Freeze a wallet to close it, for good; with ``merge_into`` its credit goes to that wallet.
+
+    Debt refuses it unless ``write_off_debt``. Needs no key: repeating it changes nothing.
+    """
+
+    reason: CorrectionReason
+    note: str
+    merge_into: int | None = None
+    write_off_debt: bool = False
+    author: Author = LIBRARY
+
+
+class EndClosing(Command, frozen=True, array_like=True, tag="end_closing", gc=False):
+    """Write off what is left of a wallet that is being closed, and close it; or what has come back to a closed one.
+
+    Up to ``max_paid_micros`` of paid credit is written off, None for all of it; more refuses it. Needs no key:
+    repeating it changes nothing.
+    """
+
+    reason: CorrectionReason
+    note: str
+    max_paid_micros: int | None = None
+    write_off_debt: bool = False
     author: Author = LIBRARY
 
 

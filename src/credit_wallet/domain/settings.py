@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from credit_wallet.domain.metadata import Metadata
 
-Kind: TypeAlias = Literal["yen", "flag", "choice", "text", "name", "percents"]
+Kind: TypeAlias = Literal["yen", "choice", "text", "name", "percents"]
 
 
 class Setting(Struct, frozen=True):
@@ -27,7 +27,6 @@ class Setting(Struct, frozen=True):
 
 SETTINGS = (
     Setting("label", "text", None, "label"),
-    Setting("enabled", "flag", True, "enabled"),
     Setting("monthly_budget_yen", "yen", 0, "monthly_budget_yen"),
     Setting("budget_mode", "choice", "alert", "budget_mode", ("alert", "cap")),
     Setting("auto_topup_threshold", "yen", 0, "auto_topup_threshold"),

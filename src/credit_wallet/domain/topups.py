@@ -10,7 +10,7 @@ later counts.
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import Literal
+from typing import Literal, get_args
 
 from msgspec import Struct
 
@@ -26,6 +26,11 @@ DeclineKind = Literal["soon", "later", "never", "person"]
 
 OPEN: tuple[TopupStatus, ...] = ("requested", "pending", "requires_action", "succeeded")
 """Statuses that are not final."""
+
+STATUSES: tuple[TopupStatus, ...] = get_args(TopupStatus)
+
+AFTER_ALL_TOPUPS = ("9999", "")
+"""An instant and an id: every top-up was made before."""
 
 PAID: tuple[TopupStatus, ...] = ("succeeded", "credited")
 

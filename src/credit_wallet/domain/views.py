@@ -127,6 +127,18 @@ class WalletView(Struct, frozen=True):
     auto_topup_daily_yen: int
     auto_topup_monthly_yen: int
     """The owner's own limits on automatic top-ups a day and a month, by the wallet's clocks; 0 for none."""
+    frozen: bool = False
+    """Whether nothing may be spent of it: not ``enabled``."""
+    frozen_at: str | None = None
+    """Since when, and for operators why; None when plain SQL has switched it off."""
+    frozen_reason: str | None = None
+    frozen_note: str | None = None
+    closing_at: str | None = None
+    """When closing it began."""
+    closed_at: str | None = None
+    """When it was closed, for good."""
+    merged_into: int | None = None
+    """The wallet that its credit goes to, or went to."""
     reference: str | None = None
     """The host's id of the customer."""
     metadata: dict[str, str] = {}
@@ -242,6 +254,17 @@ class TopupView(Struct, frozen=True):
     """Clawbacks: refunds, disputes and pay-backs that returned money to the payer, or are announced to."""
 
     amount, received, credited, reversed = ExactOfYen(), ExactOfYen(), ExactOfYen(), ExactOfYen()
+
+    @property
+    def place(self) -> str:
+        """Where it stands in a list: the next page begins after it."""
+        return f"{self.created_at}~{self.topup_id}"
+
+
+class TopupCase(TopupView, frozen=True, kw_only=True):
+    """A top-up as an operator sees it who helps with it: ``next_step`` is what to do, None when there is nothing."""
+
+    next_step: str | None
 
 
 class TopupStepView(Struct, frozen=True):

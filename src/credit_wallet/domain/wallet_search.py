@@ -9,7 +9,7 @@ from msgspec import DecodeError, Struct, json
 
 from credit_wallet.domain.views import WalletView
 
-WalletStatus: TypeAlias = Literal["low", "in_debt", "exhausted", "disabled", "failed_topup"]
+WalletStatus: TypeAlias = Literal["low", "in_debt", "exhausted", "disabled", "closed", "failed_topup"]
 """``low``: a notice said that the balance is low or used up, and none that it has recovered. ``exhausted``: a charge
 was refused for lack of credit, and none has come in since. ``failed_topup``: a top-up failed, and no later one was
 credited.

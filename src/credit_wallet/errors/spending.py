@@ -120,6 +120,24 @@ class WalletDisabled(WalletError):
     code = "wallet_disabled"
 
 
+class WalletClosed(WalletDisabled):
+    """The wallet is closed, or is being closed; ``merged_into`` is where its credit went, if anywhere."""
+
+    code = "wallet_closed"
+
+    @property
+    def merged_into(self) -> int | None:
+        """The wallet that its credit went to."""
+        merged_into = self.details.get("merged_into")
+        return None if merged_into is None else int(str(merged_into))
+
+
+class ClosingBlocked(WalletError):
+    """Something has to happen before a wallet can be closed; ``details`` has ``blocked_by`` and what it is."""
+
+    code = "closing_blocked"
+
+
 class ItemNotPriced(WalletError):
     """The price book has no price of the item for the wallet now; ``details`` has ``item`` and the ``items`` it has."""
 

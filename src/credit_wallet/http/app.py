@@ -22,6 +22,7 @@ from credit_wallet.domain.acts import Author
 from credit_wallet.errors import InvalidJson, WalletError
 from credit_wallet.http.access_routes import ACCESS_ROUTES
 from credit_wallet.http.addressed import resolve
+from credit_wallet.http.all_wallets_routes import ALL_WALLETS_ROUTES
 from credit_wallet.http.app_settings import ServiceSettings
 from credit_wallet.http.budget_routes import BUDGET_ROUTES
 from credit_wallet.http.consent_routes import CONSENT_ROUTES
@@ -43,6 +44,7 @@ from credit_wallet.http.operator_routes import OPERATOR_ROUTES
 from credit_wallet.http.operators_routes import OPERATORS_ROUTES
 from credit_wallet.http.pages import PAGE_POLICY, show_docs
 from credit_wallet.http.payment_routes import PAYMENT_ROUTES
+from credit_wallet.http.personal_routes import PERSONAL_ROUTES
 from credit_wallet.http.price_routes import PRICE_ROUTES
 from credit_wallet.http.purchase_routes import PURCHASE_ROUTES
 from credit_wallet.http.query import require_known_parameters
@@ -88,10 +90,12 @@ ROUTES = (
     *NOTICE_ROUTES,
     *OPERATOR_ROUTES,
     find_transactions,
-    *CORRECTION_ROUTES,
     *MIRRORED_ROUTES,
+    *ALL_WALLETS_ROUTES,
+    *CORRECTION_ROUTES,
     *GRANT_ROUTES,
     *LOG_ROUTES,
+    *PERSONAL_ROUTES,
     *ACCESS_ROUTES,
     *OPERATORS_ROUTES,
     *MCP_ROUTES,

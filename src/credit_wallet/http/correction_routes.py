@@ -6,10 +6,13 @@ from litestar import Response, post
 from litestar.params import JSONBody
 from litestar.status_codes import HTTP_200_OK
 
-from credit_wallet.http.dependencies import GivenWallets
+from credit_wallet.domain.views import WalletView
+from credit_wallet.http.dependencies import GivenPayments, GivenRequestId, GivenWallets
+from credit_wallet.http.lanes import on_lane
 from credit_wallet.http.movements import required_key
 from credit_wallet.http.routing import IdempotencyKey, WalletId, movement_reply, route
-from credit_wallet.wire.correction_bodies import AdjustBody, TakeBackBody
+from credit_wallet.ledger.reading_lanes import OPERATORS, PAYMENTS
+from credit_wallet.wire.correction_bodies import AdjustBody, CloseBody, FreezeBody, MergeBody, TakeBackBody
 from credit_wallet.wire.replies import MovementReply
 
 TAG = "Operator: corrections"
@@ -23,6 +26,7 @@ async def adjust_wallet(
     data: JSONBody[AdjustBody],
     wallets: GivenWallets,
     idempotency_key: IdempotencyKey,
+    caller_request_id: GivenRequestId,
 ) -> Response[MovementReply]:
     """Adjust a balance
 
@@ -39,6 +43,9 @@ async def adjust_wallet(
         kind=data.kind,
         expires_at=data.expires_at,
         allow_debt=data.allow_debt,
+        request_id=caller_request_id,
+        reference=data.reference,
+        metadata=data.metadata,
     )
     return movement_reply(outcome)
 
@@ -53,6 +60,7 @@ async def take_back_topup(
     data: JSONBody[TakeBackBody],
     wallets: GivenWallets,
     idempotency_key: IdempotencyKey,
+    caller_request_id: GivenRequestId,
 ) -> Response[MovementReply]:
     """Take back a manual top-up
 
@@ -68,8 +76,77 @@ async def take_back_topup(
         idempotency_key=required_key(idempotency_key),
         allow_debt=data.allow_debt,
         wallet_id=wallet_id,
+        request_id=caller_request_id,
+        reference=data.reference,
+        metadata=data.metadata,
     )
     return movement_reply(outcome)
 
 
-CORRECTION_ROUTES = (adjust_wallet, take_back_topup)
+@post(
+    "/operator/wallets/{wallet_id:int}/freeze",
+    status_code=HTTP_200_OK,
+    **route(TAG, "wallet_not_found", "wallet_closed", needs="support"),
+)
+@on_lane(OPERATORS)
+def freeze_wallet(wallet_id: WalletId, data: JSONBody[FreezeBody], wallets: GivenWallets) -> WalletView:
+    """Freeze or unfreeze a wallet
+
+    Nothing is spent or held of a frozen wallet, and it does not top itself up. It still takes credit, and its open
+    holds can be captured. Its owner cannot undo it. Unfreezing takes back a closing that has not ended.
+    """
+    change = wallets.freeze if data.frozen else wallets.unfreeze
+    return change(wallet_id, reason=data.reason, note=data.note)
+
+
+@post(
+    "/operator/wallets/{wallet_id:int}/close",
+    status_code=HTTP_200_OK,
+    **route(
+        TAG,
+        "wallet_not_found",
+        "wallet_closed",
+        "closing_blocked",
+        "pay_back_not_allowed",
+        "payments_not_configured",
+        "payment_provider_error",
+        needs="finance",
+    ),
+)
+@on_lane(PAYMENTS)
+def close_wallet(
+    wallet_id: WalletId, data: JSONBody[CloseBody], wallets: GivenWallets, payments: GivenPayments
+) -> WalletView:
+    """Close a wallet
+
+    For a customer who leaves, and for good: freezes the wallet, waits for its holds, cancels its grants, pays unused
+    credit back to where it came from or writes it off, and ends every token. Send the same again when it was blocked or
+    interrupted: it goes on where it stopped.
+    """
+    return wallets.close_wallet(
+        wallet_id,
+        reason=data.reason,
+        note=data.note,
+        unused=data.unused,
+        release_holds=data.release_holds,
+        write_off_debt=data.write_off_debt,
+        pay_back=None if payments is None else payments.pay_back,
+    )
+
+
+@post(
+    "/operator/wallets/{wallet_id:int}/merge",
+    status_code=HTTP_200_OK,
+    **route(TAG, "wallet_not_found", "wallet_closed", "closing_blocked", "transfer_returned", needs="finance"),
+)
+@on_lane(OPERATORS)
+def merge_wallet(wallet_id: WalletId, data: JSONBody[MergeBody], wallets: GivenWallets) -> WalletView:
+    """Merge a wallet into another one
+
+    Moves all credit to `into_wallet_id`, a wallet of the same customer, with its kinds and expiries, and closes this
+    one. Send the same again when it was blocked or interrupted: it goes on where it stopped.
+    """
+    return wallets.merge(wallet_id, data.into_wallet_id, reason=data.reason, note=data.note)
+
+
+CORRECTION_ROUTES = (adjust_wallet, take_back_topup, freeze_wallet, close_wallet, merge_wallet)

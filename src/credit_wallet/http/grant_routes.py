@@ -73,6 +73,16 @@ def list_grants(
     return wallets.grants.list(wallet_id, after=after, limit=limit)
 
 
+@get("/operator/grants/{grant_id:int}", **route(TAG, "grant_not_found", needs="view"))
+@on_lane(OPERATORS)
+def get_grant(grant_id: GrantId, wallets: GivenWallets) -> GrantView:
+    """Get a grant
+
+    One grant, when it is due next, and whether it was canceled.
+    """
+    return wallets.grants.show(grant_id)
+
+
 @get("/operator/grants/{grant_id:int}/occurrences", **route(TAG, "grant_not_found", needs="view"))
 @on_lane(OPERATORS)
 def list_grant_occurrences(
@@ -107,4 +117,4 @@ def cancel_grant(grant_id: GrantId, wallets: GivenWallets) -> GrantView:
     return wallets.grants.cancel(grant_id)
 
 
-GRANT_ROUTES = (create_grant, list_grants, list_grant_occurrences, cancel_grant)
+GRANT_ROUTES = (create_grant, list_grants, get_grant, list_grant_occurrences, cancel_grant)

@@ -30,7 +30,7 @@ from credit_wallet.http.routing import (
 from credit_wallet.ledger.reading_lanes import OPERATORS
 from credit_wallet.notices.targets import OPERATOR, TargetView
 from credit_wallet.stores.jobs.seals import Anchor
-from credit_wallet.wire.bodies import CreateWalletBody, EnabledBody, MetadataBody, OperatorTopupBody, TargetsBody
+from credit_wallet.wire.bodies import CreateWalletBody, MetadataBody, OperatorTopupBody, TargetsBody
 from credit_wallet.wire.names import NAME_PATTERN
 from credit_wallet.wire.replies import MovementReply
 
@@ -117,21 +117,6 @@ def list_wallets(
 
 
 @post(
-    "/operator/wallets/{wallet_id:int}/enabled",
-    status_code=HTTP_200_OK,
-    **route(TAG, "wallet_not_found", needs="support"),
-)
-@on_lane(OPERATORS)
-def set_wallet_enabled(wallet_id: WalletId, data: JSONBody[EnabledBody], wallets: GivenWallets) -> WalletView:
-    """Enable or disable a wallet
-
-    A disabled wallet spends nothing. It still takes credit, and its open holds can be captured.
-    """
-    wallets.configure(wallet_id, enabled=data.enabled)
-    return wallets.show(wallet_id)
-
-
-@post(
     "/operator/wallets/{wallet_id:int}/metadata",
     status_code=HTTP_200_OK,
     **route(TAG, "wallet_not_found", needs="support"),
@@ -201,7 +186,6 @@ def get_seal(wallets: GivenWallets) -> Anchor:
 OPERATOR_ROUTES = (
     create_wallet,
     list_wallets,
-    set_wallet_enabled,
     set_wallet_metadata,
     top_up_wallet,
     list_notification_targets,

@@ -47,6 +47,7 @@ SPENDING_CODES = (
     "key_cap_exhausted",
     "call_limit_reached",
     "wallet_disabled",
+    "wallet_closed",
     "wallet_not_found",
 )
 """Of every call that spends."""

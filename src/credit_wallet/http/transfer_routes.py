@@ -24,7 +24,14 @@ from credit_wallet.wire.headers import balance_headers
 TAG = "Transfers"
 MAX_PAGE = 200
 
-_CODES = ("invalid_amount", "insufficient_funds", "wallet_disabled", "transfer_not_allowed", "transfer_returned")
+_CODES = (
+    "invalid_amount",
+    "insufficient_funds",
+    "wallet_disabled",
+    "wallet_closed",
+    "transfer_not_allowed",
+    "transfer_returned",
+)
 _EXAMPLE = Example(value="tr_1_206e147864ef7ab96bd1d844")
 
 TransferId = Annotated[

@@ -14,6 +14,7 @@ from credit_wallet.domain.cycle import CYCLE_PATTERN
 from credit_wallet.domain.outcomes import Alert, EntryType
 from credit_wallet.domain.views import ExpiredLotView, HoldView, LotView, TransactionView
 from credit_wallet.errors import EntryNotFound, HoldNotFound
+from credit_wallet.http.app_settings import ServiceSettings
 from credit_wallet.http.dependencies import GivenCaller, GivenSettings, GivenWallets
 from credit_wallet.http.entry_names import ByIdempotencyKey, ByReference, ByRequestId
 from credit_wallet.http.lanes import on_lane
@@ -21,12 +22,14 @@ from credit_wallet.http.routing import DocumentResponse, id_in_path, page_size, 
 from credit_wallet.http.statements import stream_statement
 from credit_wallet.ledger.lots import DAYS_SHOWN
 from credit_wallet.ledger.reading_lanes import OWNERS
+from credit_wallet.ledger.wallet import CreditWallet
+from credit_wallet.notices.targets import TargetView
 from credit_wallet.reports.statement import Statement
 from credit_wallet.reports.statement_forms import Rows, form_of
 from credit_wallet.rules.forecast import Forecast
 from credit_wallet.rules.validation import MAX_ID
 from credit_wallet.stores.entry_names import Wanted
-from credit_wallet.wire.auth import own_access, own_wallet
+from credit_wallet.wire.auth import Caller, own_access, own_wallet
 from credit_wallet.wire.bodies import SettingsBody, TargetBody
 from credit_wallet.wire.delegation import may_configure
 from credit_wallet.wire.headers import wallet_headers
@@ -57,7 +60,7 @@ def get_wallet(caller: GivenCaller, wallets: GivenWallets, settings: GivenSettin
     The wallet: its balance, settings, spending in the current cycle and latest transactions, and how much the
     caller can spend now. For owners and agents; `notification_targets` is empty for agents.
     """
-    return _with_its_balance(wallet_shown(wallets, own_access(caller), settings.topup_url))
+    return _with_its_balance(_shown(wallets, caller, settings))
 
 
 @patch("/credit/wallet", **route(TAG, "target_not_found", "too_many_confirmations", needs="manage"))
@@ -77,13 +80,20 @@ def update_wallet(
     may_configure(caller, [name for name, value in given.items() if value is not UNSET])
     if given.pop("notification_targets") is UNSET:
         wallets.configure(wallet_id, **given)
-        return _with_its_balance(wallet_shown(wallets, own_access(caller), settings.topup_url))
+        return _with_its_balance(_shown(wallets, caller, settings))
     wanted = [target.wanted() for target in cast(list[TargetBody], data.notification_targets)]
     allowed = {"mail": settings.notify.mail, "private": settings.notify.private}
     wallets.targets.check(wallet_id, wanted, **allowed)  # before anything is changed
     wallets.configure(wallet_id, **given)
     targets = wallets.targets.set(wallet_id, wanted, **allowed)
-    return _with_its_balance(wallet_shown(wallets, own_access(caller), settings.topup_url, targets))
+    return _with_its_balance(_shown(wallets, caller, settings, targets))
+
+
+def _shown(
+    wallets: CreditWallet, caller: Caller, settings: ServiceSettings, targets: list[TargetView] | None = None
+) -> WalletReply:
+    is_operator = caller.operator is not None
+    return wallet_shown(wallets, own_access(caller), settings.topup_url, targets, for_operator=is_operator)
 
 
 def _with_its_balance(reply: WalletReply) -> Response[WalletReply]:

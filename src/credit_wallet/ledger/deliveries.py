@@ -37,7 +37,13 @@ class Deliveries:
         if wallet_id is not None:
             checked_id("wallet_id", wallet_id)
         first = MAX_ID if before is None else checked_after(before)
-        rows = self._ledger.ask(SQL["deliveries"], wallet_id=wallet_id, status=status, before=first, limit=limit)
+        asked: dict[str, object] = {"before": first, "limit": limit}
+        if wallet_id is not None:
+            rows = self._ledger.ask(SQL["deliveries"], wallet_id=wallet_id, status=status, **asked)
+        elif status is not None:
+            rows = self._ledger.ask(SQL["deliveries_with_status"], status=status, **asked)
+        else:
+            rows = self._ledger.ask(SQL["deliveries_of_all"], **asked)
         return [delivery_view(row) for row in rows]
 
     def resend(self, delivery_id: int | None = None) -> int:

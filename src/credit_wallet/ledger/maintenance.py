@@ -16,6 +16,7 @@ from credit_wallet.ledger import transfers
 from credit_wallet.ledger.clock import LedgerClock
 from credit_wallet.ledger.ledger import Ledger
 from credit_wallet.ledger.seals import Seals
+from credit_wallet.ledger.totals import Counting
 from credit_wallet.notices.targets import OPERATOR
 from credit_wallet.rules.events import ledger_sealed
 from credit_wallet.stores import grant_rows
@@ -42,6 +43,7 @@ class Maintenance:
         self._ledger = ledger
         self._seals, self._clock = Seals(ledger), LedgerClock(ledger)
         self._usage_pace = usage.Pace()
+        self._totals = Counting(ledger)
         self._stopping = False
 
     def stop(self) -> None:
@@ -71,7 +73,7 @@ class Maintenance:
 
     def growth(self, days: Days) -> list[Kept]:
         """Every table with rows: for how long they are kept, how many there are, and since when; reads all of them."""
-        return [*growth(self._ledger.reader.source, days)]
+        return [*growth(self._ledger.reader.source, days, self._ledger.clock().date())]
 
     def openings(self) -> list[Opening]:
         """Yen that backfilled wallets had and that no ledger entry explains; reads every row.
@@ -240,6 +242,16 @@ class Maintenance:
         if counted is None or not self._ledger.maintain(usage.add, counted, source.dialect):
             return 0
         return counted.last - counted.after
+
+    # Totals
+
+    def count_totals(self) -> int:
+        """Count some more of what ``wallets.totals`` shows, in one bounded step; how many entries or wallets.
+
+        Returns 0 when everything is counted, and while an open transaction may still add an entry between them
+        (PostgreSQL).
+        """
+        return 0 if self._stopping else self._totals.step()
 
     # Credit that is going to expire
 

@@ -11,8 +11,9 @@ from credit_wallet.domain.commands import PayBack, PayBackLimit, RequestAutoTopu
 from credit_wallet.domain.consents import Consent
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.outcomes import PaidBack, TopupRequested, TopupSettled
-from credit_wallet.domain.topups import OPEN, Flow, PaymentFact
+from credit_wallet.domain.topups import AFTER_ALL_TOPUPS, OPEN, STATUSES, Flow, PaymentFact, TopupStatus
 from credit_wallet.domain.views import AutoTopupState, PayerView, TopupStepView, TopupView
+from credit_wallet.errors import InvalidRequest
 from credit_wallet.ledger.ledger import Ledger, checked_page
 from credit_wallet.rules.pay_back import PayBackRoom, pay_back_limit, pay_back_room
 from credit_wallet.rules.validation import MAX_ID, checked_after, checked_id
@@ -141,9 +142,26 @@ class Topups:
         """A top-up and its state. Raises ``TopupNotFound``."""
         return self._ledger.reader.topup(topup_id)
 
-    def list(self, wallet_id: int, *, limit: int = 50) -> builtins.list[TopupView]:
-        """The wallet's top-ups through the payment provider, newest first, up to ``limit`` (at most 1,000)."""
-        return self._ledger.reader.topups(checked_id("wallet_id", wallet_id), checked_page(limit))
+    def list(
+        self,
+        wallet_id: int | None = None,
+        *,
+        status: TopupStatus | None = None,
+        before: str | None = None,
+        limit: int = 50,
+    ) -> builtins.list[TopupView]:
+        """Top-ups through the payment provider, of one wallet or of all, newest first, up to ``limit`` (at most 1,000).
+
+        ``status`` leaves those with that status. For the next page, pass the last one's ``place`` as ``before``. Raises
+        ``InvalidRequest``.
+        """
+        if status not in (None, *STATUSES):
+            raise InvalidRequest(f"status must be one of {', '.join(STATUSES)}", field="status")
+        if wallet_id is not None:
+            checked_id("wallet_id", wallet_id)
+        created_at, _, topup_id = ("~".join(AFTER_ALL_TOPUPS) if before is None else before).partition("~")
+        place = created_at, topup_id
+        return self._ledger.reader.topups(wallet_id, checked_page(limit), status=status, before=place)
 
     def steps(self, topup_id: str) -> builtins.list[TopupStepView]:
         """The steps that led to a top-up's status, oldest first; empty if there is no such top-up."""

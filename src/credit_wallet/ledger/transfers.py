@@ -26,6 +26,7 @@ from credit_wallet.errors import (
 )
 from credit_wallet.ledger.ledger import Ledger, checked_page, well_formed
 from credit_wallet.ledger.reading_lanes import MONEY
+from credit_wallet.rules.transfers import in_few_parts
 from credit_wallet.rules.usage import Amount, checked_amount
 from credit_wallet.rules.validation import checked_id
 from credit_wallet.stores import transfer_rows
@@ -136,6 +137,20 @@ def finish(ledger: Ledger, limit: int = 1_000, after: tuple[str, int, str] = FIR
         return ended, FIRST
     wallet_id, transfer_id, created_at = found[-1]
     return ended, (created_at, wallet_id, transfer_id)
+
+
+def finish_of(ledger: Ledger, wallet_id: int) -> None:
+    """Finish what is on its way out of a wallet. Raises what keeps a transfer from ending."""
+    for transfer in transfer_rows.transfers(ledger.reader.source, wallet_id, checked_page(1_000), None):
+        if transfer.direction == "out" and transfer.status == "out":
+            come = _come_in(ledger, wallet_id, transfer.transfer_id)
+            ledger.run(TransferEnded, _end(come, ledger.run(TransferredIn, come)))
+
+
+def most_at_once(ledger: Ledger, wallet_id: int) -> int:
+    """How much of a wallet's balance a transfer takes at most: credit of ``MAX_PARTS`` kinds and expiries."""
+    lots = ledger.reader.lots(wallet_id, ledger.clock())
+    return in_few_parts(lots, sum(lot.remaining_micros for lot in lots))
 
 
 def _out(

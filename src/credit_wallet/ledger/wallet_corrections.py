@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from credit_wallet.domain.acts import Author
-from credit_wallet.domain.commands import Adjust
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, cast
+
+from credit_wallet.domain.commands import Adjust, Freeze
 from credit_wallet.domain.corrections import CorrectionReason
-from credit_wallet.domain.outcomes import Adjusted, LotKind
+from credit_wallet.domain.outcomes import Adjusted, Configured, LotKind
+from credit_wallet.domain.views import WalletView
 from credit_wallet.ledger import movements
 from credit_wallet.ledger.ledger import Ledger
 from credit_wallet.ledger.reading_lanes import MONEY, ReadingLanes
+from credit_wallet.rules.names import called
 from credit_wallet.rules.usage import Amount, checked_amount, checked_change
+
+if TYPE_CHECKING:
+    from credit_wallet.ledger.closing import PayBack, Unused
+    from credit_wallet.ledger.wallet import CreditWallet
 
 
 class WalletCorrections:
@@ -29,6 +37,9 @@ class WalletCorrections:
         kind: LotKind | None = None,
         expires_at: str | None = None,
         allow_debt: bool = False,
+        request_id: str | None = None,
+        reference: str | None = None,
+        metadata: Mapping[str, str] | None = None,
     ) -> Adjusted:
         """Correct a balance: ``"10"`` adds credit, ``"-10"`` takes it; neither counts as spending.
 
@@ -37,7 +48,8 @@ class WalletCorrections:
         and expires at ``expires_at`` (as in ``topup``) or never. It is taken in the order of spending, or of ``kind``
         alone. Nothing is taken that is not there, unless ``allow_debt`` makes a debt of what is missing.
 
-        Raises ``WalletNotFound``, ``InsufficientFunds``, ``InvalidAmount`` and ``InvalidRequest``.
+        Names are as in ``charge``. Raises ``WalletNotFound``, ``InsufficientFunds``, ``InvalidAmount`` and
+        ``InvalidRequest``.
         """
         end = movements.end_of_lot(self._ledger, wallet_id, expires_at)
         change_micros = checked_change(amount_yen)
@@ -53,6 +65,7 @@ class WalletCorrections:
                 end,
                 None,
                 allow_debt,
+                names=called(request_id, reference, metadata),
                 author=self._ledger.author,
             ),
         )
@@ -68,6 +81,9 @@ class WalletCorrections:
         kind: LotKind | None = None,
         expires_at: str | None = None,
         allow_debt: bool = False,
+        request_id: str | None = None,
+        reference: str | None = None,
+        metadata: Mapping[str, str] | None = None,
     ) -> Adjusted:
         """The asyncio twin of ``adjust``."""
         end = await self.reading_lanes.ask(MONEY, movements.end_of_lot, self._ledger, wallet_id, expires_at)
@@ -84,6 +100,7 @@ class WalletCorrections:
                 end,
                 None,
                 allow_debt,
+                names=called(request_id, reference, metadata),
                 author=self._ledger.author,
             ),
         )
@@ -98,6 +115,9 @@ class WalletCorrections:
         idempotency_key: str,
         allow_debt: bool = False,
         wallet_id: int | None = None,
+        request_id: str | None = None,
+        reference: str | None = None,
+        metadata: Mapping[str, str] | None = None,
     ) -> Adjusted:
         """Take back ``amount_yen`` of the manual top-up ``txn_id``, or all that is left of it.
 
@@ -112,7 +132,19 @@ class WalletCorrections:
         wallet_id = movements.wallet_of_entry(self._ledger, txn_id) if wallet_id is None else wallet_id
         return self._ledger.run(
             Adjusted,
-            _of_topup(wallet_id, txn_id, amount_yen, reason, note, idempotency_key, allow_debt, self._ledger.author),
+            Adjust(
+                wallet_id,
+                idempotency_key,
+                None if amount_yen is None else -checked_amount(amount_yen),
+                reason,
+                note,
+                None,
+                None,
+                txn_id,
+                allow_debt,
+                names=called(request_id, reference, metadata),
+                author=self._ledger.author,
+            ),
         )
 
     async def atake_back(
@@ -125,27 +157,98 @@ class WalletCorrections:
         idempotency_key: str,
         allow_debt: bool = False,
         wallet_id: int | None = None,
+        request_id: str | None = None,
+        reference: str | None = None,
+        metadata: Mapping[str, str] | None = None,
     ) -> Adjusted:
         """The asyncio twin of ``take_back``."""
         if wallet_id is None:
             wallet_id = await self.reading_lanes.ask(MONEY, movements.wallet_of_entry, self._ledger, txn_id)
         return await self._ledger.arun(
             Adjusted,
-            _of_topup(wallet_id, txn_id, amount_yen, reason, note, idempotency_key, allow_debt, self._ledger.author),
+            Adjust(
+                wallet_id,
+                idempotency_key,
+                None if amount_yen is None else -checked_amount(amount_yen),
+                reason,
+                note,
+                None,
+                None,
+                txn_id,
+                allow_debt,
+                names=called(request_id, reference, metadata),
+                author=self._ledger.author,
+            ),
         )
 
+    # Standing
 
-def _of_topup(
-    wallet_id: int,
-    txn_id: int,
-    amount_yen: Amount | None,
-    reason: CorrectionReason,
-    note: str,
-    idempotency_key: str,
-    allow_debt: bool,
-    author: Author,
-) -> Adjust:
-    change_micros = None if amount_yen is None else -checked_amount(amount_yen)
-    return Adjust(
-        wallet_id, idempotency_key, change_micros, reason, note, None, None, txn_id, allow_debt, author=author
-    )
+    def freeze(self, wallet_id: int, *, reason: CorrectionReason = "other", note: str | None = None) -> WalletView:
+        """Freeze a wallet: nothing is spent or held of it, and it does not top itself up, until it is unfrozen.
+
+        It still takes credit, and its open holds can be captured. Only an operator can undo it. The same again changes
+        nothing; another ``reason`` or ``note`` replaces the old one. Raises ``WalletNotFound``, ``WalletClosed`` and
+        ``InvalidRequest``.
+        """
+        self._ledger.run(Configured, Freeze(wallet_id, True, reason, note, self._ledger.author))
+        return self._ledger.wallet(wallet_id)
+
+    def unfreeze(self, wallet_id: int, *, reason: CorrectionReason = "other", note: str | None = None) -> WalletView:
+        """Let a frozen wallet spend again; this takes back a closing or a merge that has not ended.
+
+        What was canceled or revoked for it stays so. Raises ``WalletNotFound``, ``WalletClosed`` and
+        ``InvalidRequest``.
+        """
+        self._ledger.run(Configured, Freeze(wallet_id, False, reason, note, self._ledger.author))
+        return self._ledger.wallet(wallet_id)
+
+    def close_wallet(
+        self,
+        wallet_id: int,
+        *,
+        reason: CorrectionReason = "closing",
+        note: str,
+        unused: Unused = "pay_back",
+        release_holds: bool = False,
+        write_off_debt: bool = False,
+        pay_back: PayBack | None = None,
+    ) -> WalletView:
+        """Close the wallet of a customer who leaves, for good. Send the same again after ``ClosingBlocked`` or a crash.
+
+        The wallet is frozen, and its automatic top-ups stop. Open holds are waited for, or released with
+        ``release_holds``. Grants are canceled. Unused credit of payments is paid back by ``pay_back``, within the
+        limits of the law (``payments``), or written off with ``unused="write_off"``; promotional credit is written off.
+        Then every token and key ends, and notices stop. A closed wallet takes clawbacks and failed pay-backs alone;
+        closing it again settles what they left.
+
+        Raises ``WalletNotFound``; ``ClosingBlocked`` for debt, unless ``write_off_debt``, for open holds and purchases,
+        and for paid credit that no payment brought; ``PayBackNotAllowed``, ``PaymentsNotConfigured``,
+        ``PaymentProviderError``.
+        """
+        from credit_wallet.ledger import closing
+
+        return closing.close(
+            cast("CreditWallet", self),
+            wallet_id,
+            reason=reason,
+            note=note,
+            unused=unused,
+            release_holds=release_holds,
+            write_off_debt=write_off_debt,
+            pay_back=pay_back,
+        )
+
+    def merge(
+        self, wallet_id: int, into_wallet_id: int, *, reason: CorrectionReason = "merge", note: str
+    ) -> WalletView:
+        """Move all credit of a wallet to another one of the same customer, and close it; returns the closed wallet.
+
+        Kinds and expiries stay. Send the same again after ``ClosingBlocked`` or a crash. Of two wallets that are merged
+        into each other at once, the one with the lower id stays.
+
+        Raises ``WalletNotFound``, ``WalletClosed`` for the other wallet, ``ClosingBlocked`` for debt, open holds
+        (``hold_ids``) and purchases, ``TransferReturned``, ``InvalidAmount`` and ``InvalidRequest``.
+        """
+        from credit_wallet.ledger import closing
+
+        return closing.merge(cast("CreditWallet", self), wallet_id, into_wallet_id, reason=reason, note=note)

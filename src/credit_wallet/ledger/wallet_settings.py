@@ -23,7 +23,6 @@ class WalletSettings:
         wallet_id: int,
         *,
         label: str | UnsetType = UNSET,
-        enabled: bool | UnsetType = UNSET,
         monthly_budget_yen: int | UnsetType = UNSET,
         budget_mode: str | UnsetType = UNSET,
         auto_topup_threshold: int | UnsetType = UNSET,
@@ -37,7 +36,7 @@ class WalletSettings:
         auto_topup_consent_language: ConsentLanguage = "en",
         metadata: Mapping[str, str] | UnsetType = UNSET,
     ) -> Configured:
-        """Change settings; omitted ones stay as they are. A disabled wallet accepts credit but spends nothing.
+        """Change settings; omitted ones stay as they are.
 
         A notice is sent when spending carries the balance below ``low_balance_yen`` (0 = never).
         ``alert_thresholds_pct`` are up to ten more shares of the budget, 1 to 1,000 %, to alert at besides 50, 80 and
@@ -57,7 +56,6 @@ class WalletSettings:
             Configure(
                 wallet_id,
                 label,
-                enabled,
                 monthly_budget_yen,
                 budget_mode,
                 auto_topup_threshold,
@@ -79,7 +77,6 @@ class WalletSettings:
         wallet_id: int,
         *,
         label: str | UnsetType = UNSET,
-        enabled: bool | UnsetType = UNSET,
         monthly_budget_yen: int | UnsetType = UNSET,
         budget_mode: str | UnsetType = UNSET,
         auto_topup_threshold: int | UnsetType = UNSET,
@@ -99,7 +96,6 @@ class WalletSettings:
             Configure(
                 wallet_id,
                 label,
-                enabled,
                 monthly_budget_yen,
                 budget_mode,
                 auto_topup_threshold,

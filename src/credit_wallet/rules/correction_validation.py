@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from credit_wallet.domain.commands import Adjust
+from credit_wallet.domain.commands import Adjust, BeginClosing, EndClosing, Freeze
 from credit_wallet.domain.corrections import CORRECTION_REASONS
 from credit_wallet.domain.money import MAX_AMOUNT_YEN, decimal_text, is_amount
 from credit_wallet.errors import InvalidAmount, InvalidRequest, WalletError
@@ -13,15 +13,35 @@ def malformed_adjustment(command: Adjust) -> WalletError | None:
     return _malformed_amount(command) or malformed_why(command.reason, command.note) or _malformed_options(command)
 
 
+def malformed_standing(command: Freeze | BeginClosing | EndClosing) -> WalletError | None:
+    """What is wrong with a change of a wallet's standing, likewise. To freeze a wallet, a code is enough."""
+    if isinstance(command, Freeze):
+        if type(command.frozen) is not bool:
+            return InvalidRequest(f"frozen must be true or false, not {command.frozen!r}", field="frozen")
+        return _malformed_reason(command.reason)
+    if isinstance(command, BeginClosing) and command.merge_into is not None:
+        if not (type(command.merge_into) is int and 0 < command.merge_into < 2**63):
+            return InvalidRequest("into_wallet_id must be a positive whole number", field="into_wallet_id")
+        if command.merge_into == command.wallet_id:
+            return InvalidRequest("into_wallet_id must be another wallet", field="into_wallet_id")
+    return malformed_why(command.reason, command.note)
+
+
 def malformed_why(reason: object, note: object) -> WalletError | None:
     """A correction says why, by a code of the list and in words. That a note is text is checked elsewhere."""
-    if reason not in CORRECTION_REASONS:
-        return InvalidRequest(
-            f"reason must be one of {', '.join(CORRECTION_REASONS)}, not {str(reason)[:80]!r}", field="reason"
-        )
+    if problem := _malformed_reason(reason):
+        return problem
     if not isinstance(note, str) or not note.strip():
         return InvalidRequest("note must be text that says what happened, up to 500 characters", field="note")
     return None
+
+
+def _malformed_reason(reason: object) -> WalletError | None:
+    if reason in CORRECTION_REASONS:
+        return None
+    return InvalidRequest(
+        f"reason must be one of {', '.join(CORRECTION_REASONS)}, not {str(reason)[:80]!r}", field="reason"
+    )
 
 
 def _malformed_amount(command: Adjust) -> WalletError | None:

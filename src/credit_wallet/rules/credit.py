@@ -9,7 +9,7 @@ from credit_wallet.domain.corrections import CorrectionReason
 from credit_wallet.domain.money import MAX_BALANCE_MICROS, MICROS, both, format_micros
 from credit_wallet.domain.names import Names
 from credit_wallet.domain.outcomes import LotKind
-from credit_wallet.errors import InvalidAmount, InvalidRequest, WalletError
+from credit_wallet.errors import InvalidAmount, InvalidRequest, WalletClosed, WalletError
 from credit_wallet.rules import lots
 from credit_wallet.rules.batch import Batch, append, emit, emit_once, note_recovery_due
 from credit_wallet.rules.clawbacks import (
@@ -56,7 +56,7 @@ def bring_in(
     names: Names | None = None,
 ) -> int | WalletError:
     """Add credit as a separate lot and return the entry's id, before anything is repaid from it."""
-    if refusal := refusal_to_take(wallet, amount_micros):
+    if refusal := _refusal_of_closed(wallet, cause) or refusal_to_take(wallet, amount_micros):
         return refusal
     lot_id: int | None = None
     if lots.is_full(wallet.lots, kind):
@@ -92,6 +92,17 @@ def bring_in(
     )
 
 
+def _refusal_of_closed(wallet: WalletState, cause: Cause) -> WalletClosed | None:
+    """Nothing comes in to a closed wallet, and no credit by hand to one that is being closed."""
+    standing = wallet.standing
+    if standing.closed_at is None and (standing.closing_at is None or cause != "grant"):
+        return None
+    state = "is being closed" if standing.closed_at is None else f"was closed at {standing.closed_at}"
+    return WalletClosed(
+        f"wallet {wallet.wallet_id} {state}", wallet_id=wallet.wallet_id, merged_into=standing.merged_into
+    )
+
+
 def refusal_to_take(wallet: WalletState, amount_micros: int) -> InvalidAmount | None:
     """Why a wallet cannot take ``amount_micros`` more. Held yen already belong to it, so they can always return."""
     if wallet.balance_micros + wallet.held_micros + amount_micros <= MAX_BALANCE_MICROS:
@@ -107,6 +118,7 @@ def claw_back(
     note: str | None,
     cause: Cause,
     reason: CorrectionReason | None = None,
+    names: Names | None = None,
 ) -> tuple[int, int | None]:
     """Claw back credit of top-up ``topup_txn_id``; return how much could be taken, and the entry if any was.
 
@@ -121,7 +133,7 @@ def claw_back(
     wallet.balance_micros -= taken_micros
     taken = lots.take_from(wallet.lots, topup_txn_id, taken_micros)
     note_taken(clawback, taken)
-    of_topup: dict[str, Any] = {"related_txn_id": topup_txn_id, "cause": cause, "reason": reason}
+    of_topup: dict[str, Any] = {"related_txn_id": topup_txn_id, "cause": cause, "reason": reason, "names": names}
     txn_id = append(batch, wallet, "reversal", -taken_micros, taken, note, **of_topup)
     emit_lower(batch, wallet, taken, taken_micros)
     return taken_micros, txn_id

@@ -1,6 +1,7 @@
 """The rules of money. Every rule lives here and in the modules this one is made of (``idempotency``, ``limits``,
 ``spending``, ``holds``, ``purchases``, ``refunds``, ``lots``, ``budget``, ``credit``, ``grants``, ``money_in``,
-``consents``, ``transfers``, ``adjustments``, ``batch``), and every store calls it. Charges that no rule has anything to
+``consents``, ``transfers``, ``adjustments``, ``standing``,
+``batch``), and every store calls it. Charges that no rule has anything to
 say about take a short way (``headroom``), to the same decision.
 
 ``decide`` is deterministic and does no I/O: time comes in as ``now``, ids continue from the snapshot. It carries
@@ -27,15 +28,18 @@ from msgspec import UNSET, structs
 from credit_wallet.domain.acts import Act, difference
 from credit_wallet.domain.commands import (
     Adjust,
+    BeginClosing,
     Buy,
     Capture,
     Charge,
     Command,
     Configure,
     CreditGrant,
+    EndClosing,
     EndTransfer,
     Expire,
     Extend,
+    Freeze,
     Hold,
     Movement,
     PayBack,
@@ -55,6 +59,7 @@ from credit_wallet.domain.commands import (
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.outcomes import Charged, Configured, Expired, Held, LotKind, Outcome, Refunded, ToppedUp
 from credit_wallet.domain.shares import thresholds_pct
+from credit_wallet.domain.standing import OPEN
 from credit_wallet.errors import (
     InvalidRequest,
     RailBusy,
@@ -79,6 +84,7 @@ from credit_wallet.rules.purchases import buy, renew, serve, undo
 from credit_wallet.rules.refunds import refund_charge, reverse
 from credit_wallet.rules.segments import carry_out_at
 from credit_wallet.rules.spending import charge
+from credit_wallet.rules.standing import begin_closing, end_closing, freeze, refusal_of_closed
 from credit_wallet.rules.state import Remembered, Snapshot, WalletState
 from credit_wallet.rules.transfers import end_transfer, transfer_in, transfer_out
 from credit_wallet.rules.validation import malformed_auto_topup
@@ -108,6 +114,8 @@ def _carry_out(batch: Batch, command: Command) -> Outcome | WalletError:
             return transfer_in(batch, None, command)
         return WalletNotFound(f"there is no wallet {command.wallet_id}; check the id", wallet_id=command.wallet_id)
     if not isinstance(command, Movement):
+        if wallet.standing is not OPEN and (refusal := refusal_of_closed(wallet, command)):
+            return refusal
         busy = _settle_due(batch, wallet)
         return busy if busy and type(command) is not Expire else _RULES[type(command)](batch, wallet, command)
 
@@ -116,6 +124,8 @@ def _carry_out(batch: Batch, command: Command) -> Outcome | WalletError:
     before = batch.decision.remembered.get(name) or batch.snapshot.remembered.get(name)
     if before is not None:
         return replay(command, request, before)
+    if wallet.standing is not OPEN and (refusal := refusal_of_closed(wallet, command)):
+        return refusal
     if wallet.next_due_at is not None and (busy := _settle_due(batch, wallet)):
         return busy
     outcome = _RULES[type(command)](batch, wallet, command)
@@ -274,4 +284,7 @@ _RULES: dict[type[Command], Callable[[Batch, WalletState, Any], Outcome | Wallet
     TransferOut: transfer_out,
     TransferIn: transfer_in,
     EndTransfer: end_transfer,
+    Freeze: freeze,
+    BeginClosing: begin_closing,
+    EndClosing: end_closing,
 }

@@ -95,7 +95,8 @@ def refusal_to_spend(
     """
     if not wallet.enabled:
         return WalletDisabled(
-            f"wallet {wallet.wallet_id} is disabled; enable it to spend from it", wallet_id=wallet.wallet_id
+            f"wallet {wallet.wallet_id} is frozen, so nothing can be spent of it; ask the operator",
+            wallet_id=wallet.wallet_id,
         )
     if wallet.budget_mode == "cap" and wallet.monthly_budget_yen:
         room_micros = left_micros(wallet.monthly_budget_yen * MICROS, wallet.cycle_spent_micros, wallet.held_micros)

@@ -21,6 +21,7 @@ from credit_wallet.domain.names import Names
 from credit_wallet.domain.outcomes import BudgetMode, EntryType, HoldStatus, LotKind, Outcome, PurchaseStatus
 from credit_wallet.domain.prices import NO_PRICES, PriceBook
 from credit_wallet.domain.shares import ALERT_THRESHOLDS_PCT
+from credit_wallet.domain.standing import OPEN, Standing
 from credit_wallet.domain.topups import AutoToppedUp, PayerState, TopupState
 from credit_wallet.domain.usage import Facts, Usage
 from credit_wallet.domain.views import LotView
@@ -93,6 +94,8 @@ class WalletState(Struct):
     auto_topup_monthly_yen: int = 0
     auto_topup_consents: int = 0
     """How many consents are recorded, the last of which is for these settings of automatic top-ups."""
+    standing: Standing = OPEN
+    """Frozen, being closed or closed; such a wallet is not ``enabled``."""
 
 
 class KeyState(Struct):

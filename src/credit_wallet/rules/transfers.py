@@ -7,10 +7,13 @@ its kind and its expiry. It is neither spent nor issued: no budget, cap or alert
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from credit_wallet.domain.commands import EndTransfer, TransferIn, TransferOut
 from credit_wallet.domain.money import MAX_BALANCE_MICROS, MICROS, both, both_up, format_micros, format_yen
 from credit_wallet.domain.outcomes import LotKind, TransferEnded, TransferredIn, TransferredOut
 from credit_wallet.domain.transfers import MAX_PARTS, TransferPart
+from credit_wallet.domain.views import LotView
 from credit_wallet.errors import (
     IdempotencyConflict,
     InsufficientFunds,
@@ -40,7 +43,7 @@ def transfer_out(batch: Batch, wallet: WalletState, command: TransferOut) -> Tra
     known = batch.snapshot.transfers.get((wallet.wallet_id, command.transfer_id))
     if known is not None:
         return _taken_before(known, command)
-    if refusal := _refusal(wallet, command.amount_micros):
+    if refusal := _refusal(wallet, command):
         return refusal
     granted = {lot.lot_id: lot for lot in wallet.lots}
     wallet.balance_micros -= command.amount_micros
@@ -88,10 +91,13 @@ def _taken_before(known: TransferState, command: TransferOut) -> TransferredOut 
     return TransferredOut(known.wallet_id, known.amount_micros, known.balance_micros, known.txn_id, replayed=True)
 
 
-def _refusal(wallet: WalletState, amount_micros: int) -> WalletError | None:
-    if not wallet.enabled:
+def _refusal(wallet: WalletState, command: TransferOut) -> WalletError | None:
+    amount_micros = command.amount_micros
+    is_merging = wallet.standing.merged_into == command.to_wallet_id
+    if not wallet.enabled and not is_merging:
         return WalletDisabled(
-            f"wallet {wallet.wallet_id} is disabled; enable it to move credit out of it", wallet_id=wallet.wallet_id
+            f"wallet {wallet.wallet_id} is frozen, so no credit can be moved out of it; ask the operator",
+            wallet_id=wallet.wallet_id,
         )
     kept_micros = wallet.auto_topup_threshold * MICROS if wallet.auto_topup_amount else 0
     free_micros = max(0, wallet.balance_micros - kept_micros)
@@ -113,7 +119,7 @@ def _refusal(wallet: WalletState, amount_micros: int) -> WalletError | None:
             wallet_id=wallet.wallet_id,
             **both(max_amount=free_micros),
         )
-    left_micros = _in_few_parts(wallet.lots, amount_micros)
+    left_micros = in_few_parts(wallet.lots, amount_micros)
     if left_micros < amount_micros:
         return TransferNotAllowed(
             f"the credit is of more than {MAX_PARTS} kinds and expiries; move {format_micros(left_micros)} or less",
@@ -123,7 +129,7 @@ def _refusal(wallet: WalletState, amount_micros: int) -> WalletError | None:
     return None
 
 
-def _in_few_parts(open_lots: list[Lot], amount_micros: int) -> int:
+def in_few_parts(open_lots: Sequence[Lot | LotView], amount_micros: int) -> int:
     """How much of an amount is of at most ``MAX_PARTS`` kinds and expiries, in the order of spending."""
     kinds: set[tuple[LotKind, str | None]] = set()
     moved_micros = 0
@@ -195,6 +201,8 @@ def _come_in(batch: Batch, wallet: WalletState, command: TransferIn) -> list[Tra
 
 def _why_not(wallet: WalletState, parts: tuple[TransferPart, ...], total_micros: int) -> str | None:
     """Why a wallet cannot take a transfer; None when it can."""
+    if wallet.standing.closing_at is not None:
+        return "the wallet is being closed" if wallet.standing.closed_at is None else "the wallet is closed"
     if wallet.balance_micros + wallet.held_micros + total_micros > MAX_BALANCE_MICROS:
         return f"the balance would exceed {format_micros(MAX_BALANCE_MICROS)}"
     for kind in ("paid", "promo"):

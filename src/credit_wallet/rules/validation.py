@@ -16,14 +16,17 @@ from credit_wallet.domain.commands import (
     MAX_NOTE_LENGTH,
     Above,
     Adjust,
+    BeginClosing,
     Buy,
     Capture,
     Charge,
     Command,
     Configure,
     CreditGrant,
+    EndClosing,
     EndTransfer,
     Extend,
+    Freeze,
     Hold,
     Movement,
     PayBack,
@@ -54,7 +57,7 @@ from credit_wallet.domain.shares import MAX_OWN_THRESHOLDS, MAX_THRESHOLD_PCT
 from credit_wallet.domain.transfers import is_transfer_id
 from credit_wallet.errors import InvalidAmount, InvalidRequest, TransferNotAllowed, WalletError
 from credit_wallet.rules.consents import malformed_consent
-from credit_wallet.rules.correction_validation import malformed_adjustment
+from credit_wallet.rules.correction_validation import malformed_adjustment, malformed_standing
 from credit_wallet.rules.metadata import malformed_metadata
 from credit_wallet.rules.names import malformed_names
 from credit_wallet.rules.usage import malformed_usage
@@ -99,6 +102,8 @@ def _malformed_keyless(command: Command) -> WalletError | None:
             )
         case Configure():
             return _malformed_settings(command)
+        case Freeze() | BeginClosing() | EndClosing():
+            return malformed_standing(command) or malformed_text("note", command.note)
         case TransferIn() | EndTransfer() if not is_transfer_id(command.transfer_id):
             return InvalidRequest(f"transfer_id is malformed: {command.transfer_id!r}", field="transfer_id")
     return None
@@ -235,9 +240,9 @@ def _malformed_setting(setting: Setting, value: object) -> WalletError | None:
             return None
         wanted = f"up to {MAX_OWN_THRESHOLDS} different whole percents from 1 to {MAX_THRESHOLD_PCT}"
         return InvalidRequest(f"{name} must be {wanted}", field=name)
-    if type(value) is bool if setting.kind == "flag" else value in setting.choices:
+    if value in setting.choices:
         return None
-    wanted = "true or false" if setting.kind == "flag" else " or ".join(map(repr, setting.choices))
+    wanted = " or ".join(map(repr, setting.choices))
     return InvalidRequest(f"{name} must be {wanted}, not {value!r}", field=name)
 
 

@@ -14,6 +14,7 @@ from credit_wallet.domain.commands import Undo
 from credit_wallet.domain.cycle import cycle_at, cycle_bounds, format_instant
 from credit_wallet.domain.money import micros_of, whole_yen
 from credit_wallet.domain.outcomes import Alert
+from credit_wallet.domain.topups import AFTER_ALL_TOPUPS
 from credit_wallet.domain.views import (
     ExpiredLotView,
     HoldView,
@@ -294,9 +295,23 @@ class Reader:
             return topup_view(row)
         raise TopupNotFound(f"there is no top-up {topup_id}; check the id", topup_id=topup_id)
 
-    def topups(self, wallet_id: int, limit: int) -> list[TopupView]:
-        """The wallet's top-ups, newest first."""
-        return [topup_view(row) for row in self._rows("topups", wallet_id=wallet_id, limit=limit)]
+    def topups(
+        self,
+        wallet_id: int | None,
+        limit: int,
+        *,
+        status: str | None = None,
+        before: tuple[str, str] = AFTER_ALL_TOPUPS,
+    ) -> list[TopupView]:
+        """Top-ups of a wallet or of all, newest first, those before an instant and an id."""
+        asked: dict[str, Any] = {"limit": limit, "created_at": before[0], "topup_id": before[1]}
+        if wallet_id is not None:
+            rows = self._rows("topups", wallet_id=wallet_id, status=status, **asked)
+        elif status is not None:
+            rows = self._rows("topups_with_status", status=status, **asked)
+        else:
+            rows = self._rows("topups_of_all", **asked)
+        return [topup_view(row) for row in rows]
 
     def topup_steps(self, topup_id: str) -> list[TopupStepView]:
         """The history of a top-up's status, oldest first."""

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from msgspec import Struct, json
+from msgspec import Struct, json, structs
 
 from credit_wallet.domain.money import MICROS
 from credit_wallet.domain.outcomes import LotKind
 from credit_wallet.domain.permissions import scopes_of
 from credit_wallet.domain.settings import SETTINGS, Setting
 from credit_wallet.domain.shares import ALERT_THRESHOLDS_PCT, thresholds_pct
+from credit_wallet.domain.standing import COLUMNS, OPEN, Standing
 from credit_wallet.rules.state import KeyState, Lot, LotOpening, WalletState
 from credit_wallet.stores.budget_rows import parse_kinds
 
@@ -21,7 +22,8 @@ WALLET_COLUMNS = """
 wallet_id, balance_yen, held_yen, debt_yen, open_lots, current_cycle, cycle_spent_yen, alerted_pct, last_txn_id,
 next_due_at, exhausted, enabled, label, monthly_budget_yen, budget_mode, auto_topup_threshold, auto_topup_amount,
 time_zone, low_balance_yen, alert_thresholds, balance_fraction, ledger_fraction, debt_fraction, cycle_spent_fraction,
-price_group, budget_kinds, recovery_due, auto_topup_daily_yen, auto_topup_monthly_yen, auto_topup_consents
+price_group, budget_kinds, recovery_due, auto_topup_daily_yen, auto_topup_monthly_yen, auto_topup_consents,
+frozen_at, frozen_reason, frozen_note, closing_at, closed_at, merged_into
 """
 MOVED_COLUMNS = (
     "balance_yen",
@@ -52,8 +54,8 @@ cycle_spent_fraction, held_fraction, key_group, scopes
 """
 LOT_COLUMNS = "wallet_id, lot_id, kind, granted_yen, expires_at, granted_fraction"
 
-SETTINGS_COLUMNS = (*(setting.column for setting in SETTINGS), "auto_topup_consents")
-"""The settings, and how many consents they have taken."""
+SETTINGS_COLUMNS = (*(setting.column for setting in SETTINGS), "auto_topup_consents", "enabled", *COLUMNS)
+"""The settings, how many consents they have taken, and the standing."""
 
 PUT_LOT = f"""
 INSERT INTO am_credit_lot ({LOT_COLUMNS})
@@ -150,6 +152,7 @@ def wallet_of(row: tuple[Any, ...]) -> WalletState:
         auto_topup_daily_yen,
         auto_topup_monthly_yen,
         auto_topup_consents,
+        *standing,
     ) = row
     return WalletState(
         wallet_id,
@@ -178,6 +181,7 @@ def wallet_of(row: tuple[Any, ...]) -> WalletState:
         auto_topup_daily_yen=auto_topup_daily_yen,
         auto_topup_monthly_yen=auto_topup_monthly_yen,
         auto_topup_consents=auto_topup_consents,
+        standing=Standing(*standing) if any(each is not None for each in standing) else OPEN,
     )
 
 
@@ -192,14 +196,14 @@ def own_thresholds(wallet: WalletState) -> str:
 
 def settings_row(wallet: WalletState) -> tuple[Any, ...]:
     """A wallet's settings, in the order of ``SETTINGS_COLUMNS``."""
-    return (*(_column_of(wallet, setting) for setting in SETTINGS), wallet.auto_topup_consents)
+    settings = (_column_of(wallet, setting) for setting in SETTINGS)
+    return (*settings, wallet.auto_topup_consents, int(wallet.enabled), *structs.astuple(wallet.standing))
 
 
 def _column_of(wallet: WalletState, setting: Setting) -> Any:
     if setting.kind == "percents":
         return own_thresholds(wallet)
-    value = getattr(wallet, setting.name)
-    return int(value) if setting.kind == "flag" else value
+    return getattr(wallet, setting.name)
 
 
 def moved_row(wallet: WalletState) -> tuple[Any, ...]:

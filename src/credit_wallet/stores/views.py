@@ -11,6 +11,7 @@ from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.money import MICROS
 from credit_wallet.domain.outcomes import BudgetMode
 from credit_wallet.domain.permissions import ordered, scopes_of
+from credit_wallet.domain.standing import COLUMNS
 from credit_wallet.domain.views import HoldView, KeyView, TopupView, Totals, Transaction, TransactionView, WalletView
 from credit_wallet.errors import DatabaseCorrupt
 from credit_wallet.rules.details import EntryDetail, exact_micros, parse_detail
@@ -49,6 +50,12 @@ class WalletRow(NamedTuple):
     auto_topup_daily_yen: int
     auto_topup_monthly_yen: int
     auto_topup_consents: int
+    frozen_at: str | None
+    frozen_reason: str | None
+    frozen_note: str | None
+    closing_at: str | None
+    closed_at: str | None
+    merged_into: int | None
     reference: str | None
     metadata: str | None
     token_prefix: str | None
@@ -176,6 +183,8 @@ def wallet_view(row: WalletRow, cycle: str, spent_micros: int) -> WalletView:
         reference=row.reference or None,
         metadata=parse_metadata(row.metadata),
         token_prefix=row.token_prefix or None,
+        frozen=not row.enabled,
+        **{name: getattr(row, name) for name in COLUMNS},
     )
 
 

@@ -309,12 +309,6 @@ class CreateWalletBody(Body, frozen=True):
     metadata: Metadata = {}
 
 
-class EnabledBody(Body, frozen=True):
-    """Whether a wallet may spend."""
-
-    enabled: bool
-
-
 class MetadataBody(Body, frozen=True):
     """A wallet's metadata, all of them."""
 

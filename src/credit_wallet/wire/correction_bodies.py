@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Meta
 
@@ -10,7 +10,8 @@ from credit_wallet.domain.commands import MAX_NOTE_LENGTH
 from credit_wallet.domain.corrections import CorrectionReason
 from credit_wallet.domain.money import MAX_AMOUNT_YEN
 from credit_wallet.domain.outcomes import LotKind
-from credit_wallet.wire.bodies import Amount, Body, End, Id
+from credit_wallet.wire.bodies import Amount, Body, End, Id, Note
+from credit_wallet.wire.names import Metadata, Reference
 
 CHANGE_PATTERN = r"^(?=.*[1-9])-?(0|[1-9][0-9]{0,12})(\.[0-9]{1,6})?$"
 """A decimal other than 0, with up to six places, below zero or above."""
@@ -41,6 +42,8 @@ class AdjustBody(Body, frozen=True):
     kind: LotKind | None = None
     expires_at: End | None = None
     allow_debt: bool = False
+    reference: Reference | None = None
+    metadata: Metadata | None = None
 
 
 class TakeBackBody(Body, frozen=True):
@@ -51,3 +54,31 @@ class TakeBackBody(Body, frozen=True):
     reason: CorrectionReason = "mistyped_topup"
     amount_yen: Amount | None = None
     allow_debt: bool = False
+    reference: Reference | None = None
+    metadata: Metadata | None = None
+
+
+class FreezeBody(Body, frozen=True):
+    """Whether a wallet is frozen, and why."""
+
+    frozen: bool
+    reason: CorrectionReason
+    note: Note | None = None
+
+
+class CloseBody(Body, frozen=True):
+    """Why a wallet is closed, and what happens to what is left in it."""
+
+    note: Why
+    reason: CorrectionReason = "closing"
+    unused: Literal["pay_back", "write_off"] = "pay_back"
+    release_holds: bool = False
+    write_off_debt: bool = False
+
+
+class MergeBody(Body, frozen=True):
+    """The wallet of the same customer that all credit goes to."""
+
+    into_wallet_id: Id
+    note: Why
+    reason: CorrectionReason = "merge"

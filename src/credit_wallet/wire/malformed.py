@@ -58,7 +58,8 @@ _FORMS = {
     "reason": "text without NUL characters",
     "rows": "entries, keys, notes or items",
     "sha256": "64 hexadecimal digits",
-    "status": "pending, delivered or dead",
+    "status": "of deliveries pending, delivered or dead; of top-ups requested, pending, requires_action, succeeded, "
+    "credited, failed or canceled",
     "topup_id": "the id of a top-up, such as tu_1a2b",
     "transfer_id": "the id of a transfer, such as tr_1_206e147864ef7ab96bd1d844",
     "type": "topup, charge, refund, expire or reversal",

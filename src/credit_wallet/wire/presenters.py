@@ -38,16 +38,22 @@ ALL_CURSOR_PATTERN = "^[1-9][0-9]{0,17}-[1-9][0-9]{0,17}$"
 
 
 def wallet_shown(
-    wallets: CreditWallet, access: Access, topup_url: str, targets: list[TargetView] | None = None
+    wallets: CreditWallet,
+    access: Access,
+    topup_url: str,
+    targets: list[TargetView] | None = None,
+    *,
+    for_operator: bool = False,
 ) -> WalletReply:
     """The wallet with its settings, spending and latest transactions, and what the caller can spend of it.
 
     An agent key is shown the transactions that it paid. ``targets`` are the notification targets when they were just
-    set; otherwise an owner is shown what is set.
+    set; otherwise an owner is shown what is set. Why a wallet is frozen is for operators to see.
     """
     shown = wallets.overview(access.wallet_id, key_id=access.key_id)
+    why = {} if for_operator else {"frozen_reason": None, "frozen_note": None}
     return WalletReply(
-        **structs.asdict(shown.wallet),
+        **(structs.asdict(shown.wallet) | why),
         recent_transactions=shown.recent_transactions,
         auto_topup=shown.auto_topup,
         notification_targets=shown.targets if targets is None else targets,

@@ -90,7 +90,7 @@ _ACCESS = {
         403,
         "Forbidden",
         "The token is valid but not allowed to do this. Use the kind of token that the message names.",
-        optional=("field", "txn_id", "hold_id"),
+        optional=("key_id", "field", "txn_id", "hold_id"),
     ),
     "origin_not_allowed": _P(
         403, "Origin not allowed", "A page of another site called MCP. Call it from the same origin, or without a page."
@@ -204,8 +204,22 @@ _MONEY = {
     "wallet_disabled": _P(
         403,
         "Wallet disabled",
-        "The wallet is disabled: it takes credit but spends nothing. Enable it.",
+        "The wallet is frozen: it takes credit but spends nothing. An operator can unfreeze it.",
         fields=("wallet_id",),
+    ),
+    "wallet_closed": _P(
+        409,
+        "Wallet closed",
+        "The wallet is closed, or is being closed. `merged_into` is the wallet that has its credit, null for none.",
+        fields=("wallet_id", "merged_into"),
+    ),
+    "closing_blocked": _P(
+        409,
+        "Closing blocked",
+        "Something has to happen before the wallet can be closed or merged; `blocked_by` says what. Then send the same "
+        "request again.",
+        fields=("wallet_id", "blocked_by"),
+        optional=("hold_ids", "purchases", "held_yen", "held", "left_yen", "left", "debt_yen", "debt"),
     ),
     "refund_exceeds_charge": _P(
         409,

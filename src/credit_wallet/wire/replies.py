@@ -12,7 +12,7 @@ from credit_wallet.domain.money import MICROS, Exact, WholeYen, decimal_of, micr
 from credit_wallet.domain.outcomes import Alert, Outcome
 from credit_wallet.domain.permissions import Role, Scope
 from credit_wallet.domain.prices import PriceTier, PriceView
-from credit_wallet.domain.views import AutoTopupState, KeyView, LotView, TopupView, Transaction, WalletView
+from credit_wallet.domain.views import AutoTopupState, KeyView, LotView, TopupCase, TopupView, Transaction, WalletView
 from credit_wallet.notices.targets import TargetView
 
 
@@ -126,6 +126,19 @@ class TopupPage(Struct, frozen=True):
     """Top-ups, newest first."""
 
     topups: list[TopupView]
+
+
+class TopupCasePage(Struct, frozen=True):
+    """Top-ups of all wallets, newest first, each with what to do about it."""
+
+    topups: list[TopupCase]
+    next_cursor: str | None
+
+
+class Resent(Struct, frozen=True):
+    """How many deliveries are sent again."""
+
+    resent: int
 
 
 class TransactionPage(Struct, frozen=True):

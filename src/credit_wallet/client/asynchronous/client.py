@@ -15,6 +15,7 @@ from credit_wallet.client.calls import Call
 from credit_wallet.client.httpx_transports import AsyncHook, AsyncHttpxTransport, Patience
 from credit_wallet.client.responses import read_as, read_text
 from credit_wallet.client.transport import Retries
+from credit_wallet.domain.totals import LedgerTotals
 from credit_wallet.domain.views import CreatedWallet
 from credit_wallet.stores.jobs.seals import Anchor
 from credit_wallet.wire.bodies import (
@@ -92,6 +93,10 @@ class AsyncWalletClient(AsyncMovements):
         return await self._send(
             calls.create("/credit/token/rotate", read_as(CreatedWallet), RotateBody(overlap_seconds))
         )
+
+    async def totals(self) -> LedgerTotals:
+        """All wallets together, and what moved this month, as they were counted last. For the operator."""
+        return await self._send(calls.get("/operator/totals", read_as(LedgerTotals)))
 
     async def latest_seal(self) -> Anchor:
         """The latest seal of the ledger, to be kept elsewhere. For the operator. Raises ``SealNotFound``."""

@@ -47,6 +47,10 @@ class AsyncGrants:
         read = read_as(list[GrantView])
         return await self._send(calls.get("/operator/grants", read, wallet_id=wallet_id, after=after, limit=limit))
 
+    async def show(self, grant_id: int) -> GrantView:
+        """One grant. Raises ``GrantNotFound``."""
+        return await self._send(calls.get(f"/operator/grants/{grant_id:d}", read_as(GrantView)))
+
     async def occurrences(
         self, grant_id: int, *, before: int | None = None, limit: int = 100
     ) -> Sequence[GrantOccurrence]:

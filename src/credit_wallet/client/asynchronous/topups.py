@@ -10,9 +10,10 @@ from credit_wallet.client.calls import Call
 from credit_wallet.client.responses import read_as
 from credit_wallet.client.transport import AsyncSend
 from credit_wallet.domain.consents import Consent
+from credit_wallet.domain.topups import TopupStatus
 from credit_wallet.payments.replies import TopupReply
 from credit_wallet.wire.bodies import PayBackBody
-from credit_wallet.wire.replies import TopupPage
+from credit_wallet.wire.replies import TopupCasePage, TopupPage
 
 
 class AsyncWalletTopups:
@@ -48,3 +49,13 @@ class AsyncTopups(AsyncWalletTopups):
         path = f"/operator/topups/{calls.segment(topup_id)}/pay-back"
         key = calls.checked_or_new(idempotency_key)
         return await self._send(Call("POST", path, read_as(TopupReply), PayBackBody(amount_yen), idempotency_key=key))
+
+    async def of_all(
+        self, *, status: TopupStatus | None = None, cursor: str | None = None, limit: int = 50
+    ) -> TopupCasePage:
+        """The top-ups of all wallets, newest first, with what to do about each; ``limit`` is 1 to 200.
+
+        ``status`` such as "failed" leaves those. For the operator.
+        """
+        read = read_as(TopupCasePage)
+        return await self._send(calls.get("/operator/topups", read, status=status, cursor=cursor, limit=limit))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 from credit_wallet.client import calls
 from credit_wallet.client.calls import Call
@@ -10,18 +11,18 @@ from credit_wallet.client.responses import read_as
 from credit_wallet.client.transport import AsyncSend
 from credit_wallet.domain.corrections import CorrectionReason
 from credit_wallet.domain.outcomes import BudgetMode, LotKind, Outcome
+from credit_wallet.domain.personal import PersonalPage
 from credit_wallet.domain.views import CreatedWallet, ReferencedWallet, WalletView
 from credit_wallet.domain.wallet_search import WalletPage, WalletSort, WalletStatus
 from credit_wallet.rules.usage import Amount
 from credit_wallet.wire.bodies import (
     CreateWalletBody,
-    EnabledBody,
     MetadataBody,
     OperatorTopupBody,
     PriceGroupBody,
     ReplaceTokenBody,
 )
-from credit_wallet.wire.correction_bodies import AdjustBody, TakeBackBody
+from credit_wallet.wire.correction_bodies import AdjustBody, CloseBody, FreezeBody, MergeBody, TakeBackBody
 from credit_wallet.wire.replies import TransactionPage, WalletReply
 
 
@@ -88,10 +89,42 @@ class AsyncWallets:
         path = f"/operator/wallets/{wallet_id:d}/metadata"
         return await self._send(Call("POST", path, read_as(WalletView), MetadataBody(dict(metadata))))
 
-    async def enable(self, wallet_id: int, *, enabled: bool) -> WalletView:
-        """Let a wallet spend, or stop it."""
-        path = f"/operator/wallets/{wallet_id:d}/enabled"
-        return await self._send(Call("POST", path, read_as(WalletView), EnabledBody(enabled)))
+    async def freeze(
+        self, wallet_id: int, *, frozen: bool = True, reason: CorrectionReason, note: str | None = None
+    ) -> WalletView:
+        """Freeze a wallet, so that nothing is spent of it, or unfreeze it."""
+        path = f"/operator/wallets/{wallet_id:d}/freeze"
+        return await self._send(Call("POST", path, read_as(WalletView), FreezeBody(frozen, reason, note)))
+
+    async def close_wallet(
+        self,
+        wallet_id: int,
+        *,
+        note: str,
+        reason: CorrectionReason = "closing",
+        unused: Literal["pay_back", "write_off"] = "pay_back",
+        release_holds: bool = False,
+        write_off_debt: bool = False,
+    ) -> WalletView:
+        """Close a wallet for good. Send the same again after ``ClosingBlocked`` or a failure: it goes on."""
+        path = f"/operator/wallets/{wallet_id:d}/close"
+        body = CloseBody(note, reason, unused, release_holds, write_off_debt)
+        return await self._send(Call("POST", path, read_as(WalletView), body))
+
+    async def merge(
+        self, wallet_id: int, into_wallet_id: int, *, note: str, reason: CorrectionReason = "merge"
+    ) -> WalletView:
+        """Move all credit to another wallet of the same customer, and close this one. Send the same again, likewise."""
+        path = f"/operator/wallets/{wallet_id:d}/merge"
+        return await self._send(Call("POST", path, read_as(WalletView), MergeBody(into_wallet_id, note, reason)))
+
+    async def personal_data(self, wallet_id: int, *, cursor: str | None = None, limit: int = 100) -> PersonalPage:
+        """What people have written about themselves in a wallet, or what names them, page by page.
+
+        For the next page, pass ``next_cursor`` as ``cursor``; ``limit`` is 1 to 1,000. Raises ``WalletNotFound``.
+        """
+        path = f"/operator/wallets/{wallet_id:d}/personal-data"
+        return await self._send(calls.get(path, read_as(PersonalPage), cursor=cursor, limit=limit))
 
     async def set_price_group(self, wallet_id: int, price_group: str | None) -> WalletView:
         """Let the prices of a group count for a wallet, or those of none."""
@@ -145,10 +178,16 @@ class AsyncWallets:
         kind: LotKind | None = None,
         expires_at: str | None = None,
         allow_debt: bool = False,
+        request_id: str | None = None,
+        reference: str | None = None,
+        metadata: Mapping[str, str] | None = None,
     ) -> Outcome:
         """Correct a balance: ``"10"`` adds credit, promotional unless ``kind`` says paid; ``"-10"`` takes it."""
-        body = AdjustBody(calls.sent_change(amount_yen), reason, note, kind, expires_at, allow_debt)
-        return await self._send(calls.move(f"/operator/wallets/{wallet_id:d}/adjust", body, idempotency_key))
+        names = calls.named(reference, metadata)
+        body = AdjustBody(calls.sent_change(amount_yen), reason, note, kind, expires_at, allow_debt, **names)
+        return await self._send(
+            calls.move(f"/operator/wallets/{wallet_id:d}/adjust", body, idempotency_key, request_id)
+        )
 
     async def take_back(
         self,
@@ -160,11 +199,17 @@ class AsyncWallets:
         reason: CorrectionReason = "mistyped_topup",
         idempotency_key: str | None = None,
         allow_debt: bool = False,
+        request_id: str | None = None,
+        reference: str | None = None,
+        metadata: Mapping[str, str] | None = None,
     ) -> Outcome:
         """Take back the manual top-up ``txn_id``, in full or ``amount_yen`` of it, as far as it is unused."""
         amount = None if amount_yen is None else calls.sent_exactly(amount_yen)
-        body = TakeBackBody(txn_id, note, reason, amount, allow_debt)
-        return await self._send(calls.move(f"/operator/wallets/{wallet_id:d}/take-back", body, idempotency_key))
+        names = calls.named(reference, metadata)
+        body = TakeBackBody(txn_id, note, reason, amount, allow_debt, **names)
+        return await self._send(
+            calls.move(f"/operator/wallets/{wallet_id:d}/take-back", body, idempotency_key, request_id)
+        )
 
     async def replace_token(self, wallet_id: int, *, overlap_seconds: int = 0) -> CreatedWallet:
         """A new owner token for a wallet whose token is lost or has leaked."""

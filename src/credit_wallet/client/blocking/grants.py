@@ -47,6 +47,10 @@ class Grants:
         read = read_as(list[GrantView])
         return self._send(calls.get("/operator/grants", read, wallet_id=wallet_id, after=after, limit=limit))
 
+    def show(self, grant_id: int) -> GrantView:
+        """One grant. Raises ``GrantNotFound``."""
+        return self._send(calls.get(f"/operator/grants/{grant_id:d}", read_as(GrantView)))
+
     def occurrences(self, grant_id: int, *, before: int | None = None, limit: int = 100) -> Sequence[GrantOccurrence]:
         """What was due of a grant, newest first; ``limit`` is 1 to 1,000. Raises ``GrantNotFound``."""
         path = f"/operator/grants/{grant_id:d}/occurrences"

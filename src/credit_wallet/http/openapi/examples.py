@@ -47,7 +47,9 @@ BODY_EXAMPLES: dict[str, dict[str, Any]] = {
         "metadata": {"plan": "pro"},
     },
     "MetadataBody": {"metadata": {"plan": "pro", "region": "jp"}},
-    "EnabledBody": {"enabled": False},
+    "FreezeBody": {"frozen": True, "reason": "fraud", "note": "ticket 4715"},
+    "CloseBody": {"note": "contract ended, ticket 4716"},
+    "MergeBody": {"into_wallet_id": 2, "note": "registered twice, ticket 4717"},
     "AdjustBody": {"amount_yen": "-10", "reason": "mistyped_topup", "note": "¥110 instead of ¥100, ticket 4711"},
     "TakeBackBody": {"txn_id": 12, "note": "credited to the wrong customer, ticket 4711"},
     "PriceGroupBody": {"price_group": "partners"},
@@ -57,6 +59,7 @@ BODY_EXAMPLES: dict[str, dict[str, Any]] = {
     "OperatorTransferBody": {"from_wallet_id": 1, "to_wallet_id": 2, "amount_yen": 5_000},
     "RegisterSecretBody": {"sha256": _SHA256},
     "CreateSellerBody": {"label": "search service"},
+    "RevokeTokenBody": {"token": "cw_live_0000"},
     "CreateOperatorBody": {"name": "alice", "role": "support"},
     "ConfigureOperatorBody": {"role": "finance"},
 }

@@ -133,10 +133,13 @@ _TYPES: dict[str, dict[str, Any]] = {
             "item",
             "transfer_id",
             "reference",
+            "blocked_by",
         ),
         _TEXT,
     ),
     "items": {"type": "array", "items": _TEXT},
+    "hold_ids": {"type": "array", "items": _NUMBER},
+    "merged_into": {"anyOf": [_NUMBER, {"type": "null"}]},
     **dict.fromkeys(
         (
             "status",
@@ -162,6 +165,7 @@ _TYPES: dict[str, dict[str, Any]] = {
             "left_yen",
             "max_amount_yen",
             "waiting",
+            "purchases",
         ),
         _NUMBER,
     ),

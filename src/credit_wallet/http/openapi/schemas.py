@@ -27,6 +27,7 @@ _OUTCOMES_OF_A_BATCH = (
     "budget_exhausted",
     "call_limit_reached",
     "wallet_disabled",
+    "wallet_closed",
     "wallet_not_found",
     "idempotency_conflict",
     "invalid_amount",

@@ -26,7 +26,14 @@ SELECT set_config('lock_timeout', '60s', true), pg_advisory_xact_lock(hashtext('
 _PARTITIONS = "SELECT count(*) FROM pg_inherits WHERE inhparent = to_regclass('am_credit_wallet')"
 _CREATE_TABLE = re.compile(r"^CREATE TABLE (?P<unless>IF NOT EXISTS )?(?P<table>\w+) \(\n.*?\n\);", re.DOTALL | re.M)
 _TRUNCATE_TRIGGER = re.compile(r"^(CREATE|DROP) TRIGGER \w+_truncate\b[^;]*?\bON (?P<table>\w+)[^;]*;", re.M)
-_WITHOUT_WALLET = ("am_credit_seal", "am_credit_installation", "am_credit_counted", "am_credit_reference")
+_WITHOUT_WALLET = (
+    "am_credit_seal",
+    "am_credit_installation",
+    "am_credit_counted",
+    "am_credit_reference",
+    "am_credit_month_total",
+    "am_credit_totals",
+)
 
 
 def partitioned(script: str, partitions: int) -> str:

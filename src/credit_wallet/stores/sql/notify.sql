@@ -140,15 +140,35 @@ WHERE event_id = :event_id AND delivered_at IS NULL
 UPDATE am_credit_delivery SET status = :status, next_attempt_at = :next_attempt_at, last_error = :error
 WHERE delivery_id = :delivery_id AND status = 'pending';
 
--- deliveries: the latest deliveries, of one wallet or of all, with one status or any
+-- deliveries: the latest deliveries of one wallet, with one status or any
 SELECT d.delivery_id, d.wallet_id, d.event_id, e.kind, d.target_id, t.url, d.status, d.attempts, d.next_attempt_at,
        d.last_error, d.created_at, d.delivered_at
 FROM am_credit_delivery d
 JOIN am_credit_outbox e ON e.event_id = d.event_id AND e.wallet_id = d.wallet_id
 LEFT JOIN am_credit_target t ON t.target_id = d.target_id
-WHERE (CAST(:wallet_id AS BIGINT) IS NULL OR d.wallet_id = :wallet_id)
+WHERE d.wallet_id = :wallet_id
   AND (CAST(:status AS TEXT) IS NULL OR d.status = :status)
   AND d.delivery_id < :before
+ORDER BY d.delivery_id DESC
+LIMIT :limit;
+
+-- deliveries_of_all: the latest deliveries of all wallets
+SELECT d.delivery_id, d.wallet_id, d.event_id, e.kind, d.target_id, t.url, d.status, d.attempts, d.next_attempt_at,
+       d.last_error, d.created_at, d.delivered_at
+FROM am_credit_delivery d
+JOIN am_credit_outbox e ON e.event_id = d.event_id AND e.wallet_id = d.wallet_id
+LEFT JOIN am_credit_target t ON t.target_id = d.target_id
+WHERE d.delivery_id < :before
+ORDER BY d.delivery_id DESC
+LIMIT :limit;
+
+-- deliveries_with_status: those of them with one status
+SELECT d.delivery_id, d.wallet_id, d.event_id, e.kind, d.target_id, t.url, d.status, d.attempts, d.next_attempt_at,
+       d.last_error, d.created_at, d.delivered_at
+FROM am_credit_delivery d
+JOIN am_credit_outbox e ON e.event_id = d.event_id AND e.wallet_id = d.wallet_id
+LEFT JOIN am_credit_target t ON t.target_id = d.target_id
+WHERE d.status = :status AND d.delivery_id < :before
 ORDER BY d.delivery_id DESC
 LIMIT :limit;
 

@@ -6,7 +6,7 @@ SELECT w.wallet_id, label, balance_yen, balance_fraction, balance_yen + held_yen
        debt_fraction, auto_topup_threshold, auto_topup_amount, monthly_budget_yen, budget_mode, time_zone, current_cycle,
        cycle_spent_yen, cycle_spent_fraction, enabled, w.created_at, next_due_at, last_txn_id, low_balance_yen,
        alert_thresholds, price_group, budget_kinds, auto_topup_daily_yen, auto_topup_monthly_yen, auto_topup_consents,
-       p.reference, p.metadata, p.token_prefix
+       frozen_at, frozen_reason, frozen_note, closing_at, closed_at, merged_into, p.reference, p.metadata, p.token_prefix
 FROM am_credit_wallet w LEFT JOIN am_credit_profile p ON p.wallet_id = w.wallet_id AND p.key_id = 0
 WHERE w.wallet_id = :wallet_id;
 
@@ -15,7 +15,7 @@ SELECT w.wallet_id, label, balance_yen, balance_fraction, balance_yen + held_yen
        debt_fraction, auto_topup_threshold, auto_topup_amount, monthly_budget_yen, budget_mode, time_zone, current_cycle,
        cycle_spent_yen, cycle_spent_fraction, enabled, w.created_at, next_due_at, last_txn_id, low_balance_yen,
        alert_thresholds, price_group, budget_kinds, auto_topup_daily_yen, auto_topup_monthly_yen, auto_topup_consents,
-       p.reference, p.metadata, p.token_prefix
+       frozen_at, frozen_reason, frozen_note, closing_at, closed_at, merged_into, p.reference, p.metadata, p.token_prefix
 FROM am_credit_wallet w LEFT JOIN am_credit_profile p ON p.wallet_id = w.wallet_id AND p.key_id = 0
 WHERE w.wallet_id > :after
 ORDER BY w.wallet_id
@@ -232,13 +232,33 @@ SELECT topup_id, wallet_id, amount_yen, origin, way AS flow, status, payment_int
 FROM am_credit_topup
 WHERE topup_id = :topup_id;
 
--- topups: a wallet's top-ups, newest first
+-- topups: a wallet's top-ups, newest first, with one status or any
 SELECT topup_id, wallet_id, amount_yen, origin, way AS flow, status, payment_intent, checkout_session, received_yen,
        credited_yen, reversed_yen, credit_txn_id, reason, action_url, created_at, updated_at,
        takings AS clawbacks
 FROM am_credit_topup
 WHERE wallet_id = :wallet_id
-ORDER BY created_at DESC, topup_id
+  AND (CAST(:status AS TEXT) IS NULL OR status = :status)
+  AND (created_at, topup_id) < (:created_at, :topup_id)
+ORDER BY created_at DESC, topup_id DESC
+LIMIT :limit;
+
+-- topups_of_all: the top-ups of all wallets, newest first
+SELECT topup_id, wallet_id, amount_yen, origin, way AS flow, status, payment_intent, checkout_session, received_yen,
+       credited_yen, reversed_yen, credit_txn_id, reason, action_url, created_at, updated_at,
+       takings AS clawbacks
+FROM am_credit_topup
+WHERE (created_at, topup_id) < (:created_at, :topup_id)
+ORDER BY created_at DESC, topup_id DESC
+LIMIT :limit;
+
+-- topups_with_status: those of them with one status
+SELECT topup_id, wallet_id, amount_yen, origin, way AS flow, status, payment_intent, checkout_session, received_yen,
+       credited_yen, reversed_yen, credit_txn_id, reason, action_url, created_at, updated_at,
+       takings AS clawbacks
+FROM am_credit_topup
+WHERE status = :status AND (created_at, topup_id) < (:created_at, :topup_id)
+ORDER BY created_at DESC, topup_id DESC
 LIMIT :limit;
 
 -- topup_of_payment: the top-up that a payment of the provider belongs to

@@ -78,3 +78,12 @@ LEFT JOIN (SELECT wallet_id, threshold_pct, billing_cycle FROM am_credit_spendin
        ON a.wallet_id = o.wallet_id AND o.dedupe_key LIKE 'budget.threshold_reached ' || a.billing_cycle || ' % ' || a.threshold_pct
 WHERE o.kind = 'budget.threshold_reached' AND o.dedupe_key IS NOT NULL AND a.wallet_id IS NULL
   AND o.dedupe_key NOT LIKE 'budget.threshold_reached budget-%';  -- the wallet's monthly budget alone has alerts
+
+-- standing: a wallet that is frozen with a reason, being closed or closed spends nothing, and one that is merged names the wallet
+-- that has its credit
+SELECT w.wallet_id, 0, w.enabled
+FROM am_credit_wallet w
+LEFT JOIN am_credit_wallet other ON other.wallet_id = w.merged_into
+WHERE w.enabled = 1 AND (w.frozen_at IS NOT NULL OR w.closing_at IS NOT NULL OR w.closed_at IS NOT NULL)
+   OR w.closed_at IS NOT NULL AND w.closing_at IS NULL
+   OR w.merged_into IS NOT NULL AND (w.closing_at IS NULL OR other.wallet_id IS NULL OR other.wallet_id = w.wallet_id);
