@@ -32,7 +32,7 @@ def test_every_address_of_a_wallet_takes_its_reference(api: Api, wallets: Credit
     assert api.post(f"{at}/metadata", OPERATOR_KEY, metadata={"a": "b"}).json()["metadata"] == {"a": "b"}
     key = api.post(f"{at}/keys", OPERATOR_KEY, label="bot").json()
     assert (key["wallet_id"], wallets.keys.show(key["key_id"]).label) == (wallet_id, "bot")
-    assert api.post(f"{at}/enabled", OPERATOR_KEY, enabled=False).json()["enabled"] is False
+    assert api.post(f"{at}/freeze", OPERATOR_KEY, frozen=True, reason="fraud").json()["enabled"] is False
     assert wallets.show(1).enabled
 
 

@@ -111,7 +111,9 @@ def test_a_status_finds_those_that_need_somebody(wallets: CreditWallet, db_url: 
     wallets.charge(broke, 100, idempotency_key="b")
     with pytest.raises(InsufficientFunds):
         wallets.charge(broke, 1, idempotency_key="b2")
-    wallets.freeze(off)
+    wallets.freeze(off, reason="fraud")
+    closed = wallets.create().wallet_id
+    wallets.close_wallet(closed, note="left")
     with PlainSql(db_url) as host:
         host.run("UPDATE am_credit_wallet SET debt_yen = 3 WHERE wallet_id = ?", indebted)
         for wallet_id, statuses in ((failed, ("credited", "failed")), (fine, ("failed", "credited"))):
@@ -125,7 +127,8 @@ def test_a_status_finds_those_that_need_somebody(wallets: CreditWallet, db_url: 
         "low": [low, broke],
         "in_debt": [indebted],
         "exhausted": [broke],
-        "disabled": [off],
+        "disabled": [off, closed],
+        "closed": [closed],
         "failed_topup": [failed],
     }
     assert {status: ids(wallets, status=status) for status in expected} == expected

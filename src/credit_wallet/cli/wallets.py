@@ -26,7 +26,7 @@ from credit_wallet.domain.corrections import CorrectionReason
 
 commands = click.Group("wallet", help="Create, show and configure wallets and their tokens.")
 
-STATUSES = ("low", "in_debt", "exhausted", "disabled", "failed_topup")
+STATUSES = ("low", "in_debt", "exhausted", "disabled", "closed", "failed_topup")
 _KEYS = ("wallet_id", "label", "reference", "created_at", "balance", "spent")
 SORTS = (*_KEYS, *(f"-{key}" for key in _KEYS))
 

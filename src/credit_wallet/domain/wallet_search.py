@@ -9,7 +9,7 @@ from msgspec import DecodeError, Struct, json
 
 from credit_wallet.domain.views import WalletView
 
-WalletStatus: TypeAlias = Literal["low", "in_debt", "exhausted", "disabled", "failed_topup"]
+WalletStatus: TypeAlias = Literal["low", "in_debt", "exhausted", "disabled", "closed", "failed_topup"]
 """``low``: a notice said that the balance is low or used up, and none that it has recovered. ``exhausted``: a charge
 was refused for lack of credit, and none has come in since. ``failed_topup``: a top-up failed, and no later one was
 credited.
@@ -35,7 +35,7 @@ BY_FIGURES = ("balance", "spent")
 
 
 class WalletPage(Struct, frozen=True):
-    """Wallets that were found; ``next_cursor`` is None when there are no more.
+    """Wallets that were found, and where the next page begins, if there may be more.
 
     A page can be shorter than was asked for, or empty, and still have a ``next_cursor``: the search pauses after some
     thousand wallets that do not match.

@@ -31,6 +31,7 @@ from credit_wallet.ledger.reading_lanes import OPERATORS
 from credit_wallet.notices.targets import OPERATOR, TargetView
 from credit_wallet.stores.jobs.seals import Anchor
 from credit_wallet.wire.bodies import CreateWalletBody, MetadataBody, OperatorTopupBody, TargetsBody
+from credit_wallet.wire.names import NAME_PATTERN
 from credit_wallet.wire.replies import MovementReply
 
 TAG = "Operator: wallets"
@@ -65,6 +66,7 @@ def list_wallets(
         QueryParameter(
             name="query",
             max_length=MAX_QUERY_LENGTH,
+            pattern="^[^\\x00]*$",
             required=False,
             description="What is known of the wallet: its id, beginnings of words of its label, reference or metadata "
             "or of those of its agent keys, a token or its first characters. All words must match.",
@@ -76,6 +78,7 @@ def list_wallets(
         QueryParameter(
             min_length=1,
             max_length=MAX_REFERENCE_LENGTH,
+            pattern=NAME_PATTERN,
             required=False,
             description="Only the wallet with exactly this reference.",
             examples=[Example(value="cust_1")],
@@ -97,6 +100,7 @@ def list_wallets(
         str | None,
         QueryParameter(
             max_length=1_000,
+            pattern="^[A-Za-z0-9_-]+$",
             required=False,
             description="`next_cursor` of the page before; send the rest unchanged with it.",
             examples=[Example(value="WyJ3YWxsZXRfaWQiLCIiLDEwMF0")],

@@ -203,16 +203,6 @@ class CreditWallet(WalletMovements, WalletHolds, WalletCorrections, WalletSettin
         """Wallets with an id above ``after``, by id, up to ``limit`` (at most 1,000)."""
         return self._ledger.wallets(checked_after(after), checked_page(limit))
 
-    def totals(self, *, anew: bool = False) -> LedgerTotals:
-        """All wallets together, and what moved this month (UTC), as they were counted last; ``counted_at`` says when.
-
-        ``maintenance.count_totals`` counts, which the worker calls; what was never counted is counted now. ``anew``
-        counts now in any case, which reads every wallet's row.
-        """
-        from credit_wallet.ledger.totals import totals_of
-
-        return totals_of(self._ledger, anew=anew)
-
     def search(
         self,
         query: str | None = None,
@@ -227,9 +217,9 @@ class CreditWallet(WalletMovements, WalletHolds, WalletCorrections, WalletSettin
 
         ``query`` finds by a wallet's id, by the beginnings of words of label, reference and metadata, of the label,
         reference and metadata of its agent keys, and by a token or its first characters; case and width do not matter,
-        and Japanese is found within a word. ``reference`` is exact. ``status`` is low, in_debt, exhausted, disabled or
-        failed_topup. ``sort`` is wallet_id, label, reference or created_at, with ``-`` before it from the largest;
-        balance and spent too, of up to 4,000 wallets that a query or status leaves.
+        and Japanese is found within a word. ``reference`` is exact. ``status`` is low, in_debt, exhausted, disabled
+        (frozen, closing or closed), closed or failed_topup. ``sort`` is wallet_id, label, reference or created_at, with
+        ``-`` before it from the largest; balance and spent too, of up to 4,000 wallets that a query or status leaves.
 
         For the next page, pass ``next_cursor`` as ``cursor`` with the rest unchanged; a page can be short, or empty,
         and still have one. Raises ``InvalidRequest`` naming the field.
@@ -237,6 +227,16 @@ class CreditWallet(WalletMovements, WalletHolds, WalletCorrections, WalletSettin
         from credit_wallet.ledger.wallet_search import search_wallets
 
         return search_wallets(self._ledger, query, reference, status, sort, cursor, limit)
+
+    def totals(self, *, anew: bool = False) -> LedgerTotals:
+        """All wallets together, and what moved this month (UTC), as they were counted last; ``counted_at`` says when.
+
+        ``maintenance.count_totals`` counts, which the worker calls; what was never counted is counted now. ``anew``
+        counts now in any case, which reads every wallet's row.
+        """
+        from credit_wallet.ledger.totals import totals_of
+
+        return totals_of(self._ledger, anew=anew)
 
     def balance(self, wallet_id: int) -> Balance:
         """The yen that can be spent now, an ``int`` with ``held_yen`` and ``debt_yen``. Raises ``WalletNotFound``."""

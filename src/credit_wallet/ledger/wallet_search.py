@@ -50,8 +50,10 @@ def search_wallets(
 
 def _read(ledger: Ledger, query: str) -> tuple[tuple[str, ...], tuple[int, ...]]:
     """The words of a query, and the wallets that it names: by the id, or by all of a token."""
-    if not isinstance(query, str) or len(query) > MAX_QUERY_LENGTH:
-        raise InvalidRequest(f"query must be a text of at most {MAX_QUERY_LENGTH} characters", field="query")
+    if not isinstance(query, str) or len(query) > MAX_QUERY_LENGTH or "\0" in query:
+        raise InvalidRequest(
+            f"query must be a text of at most {MAX_QUERY_LENGTH} characters without NUL", field="query"
+        )
     text = query.strip()
     if wallet_ids := _opened(ledger, text):
         return (), wallet_ids

@@ -50,15 +50,15 @@ class WalletRow(NamedTuple):
     auto_topup_daily_yen: int
     auto_topup_monthly_yen: int
     auto_topup_consents: int
-    reference: str | None
-    metadata: str | None
-    token_prefix: str | None
     frozen_at: str | None
     frozen_reason: str | None
     frozen_note: str | None
     closing_at: str | None
     closed_at: str | None
     merged_into: int | None
+    reference: str | None
+    metadata: str | None
+    token_prefix: str | None
 
     @property
     def balance_micros(self) -> int:

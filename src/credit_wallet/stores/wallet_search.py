@@ -40,6 +40,7 @@ _STATUSES: dict[WalletStatus, str] = {
     "in_debt": "(w.debt_yen > 0 OR w.debt_fraction > 0)",
     "exhausted": "w.exhausted = 1",
     "disabled": "w.enabled = 0",
+    "closed": "w.enabled = 0 AND w.closed_at IS NOT NULL",
     "failed_topup": """EXISTS (
         SELECT 1 FROM am_credit_topup f WHERE f.wallet_id = w.wallet_id AND f.status = 'failed' AND NOT EXISTS (
             SELECT 1 FROM am_credit_topup c

@@ -6,7 +6,7 @@ SELECT w.wallet_id, label, balance_yen, balance_fraction, balance_yen + held_yen
        debt_fraction, auto_topup_threshold, auto_topup_amount, monthly_budget_yen, budget_mode, time_zone, current_cycle,
        cycle_spent_yen, cycle_spent_fraction, enabled, w.created_at, next_due_at, last_txn_id, low_balance_yen,
        alert_thresholds, price_group, budget_kinds, auto_topup_daily_yen, auto_topup_monthly_yen, auto_topup_consents,
-       p.reference, p.metadata, p.token_prefix, frozen_at, frozen_reason, frozen_note, closing_at, closed_at, merged_into
+       frozen_at, frozen_reason, frozen_note, closing_at, closed_at, merged_into, p.reference, p.metadata, p.token_prefix
 FROM am_credit_wallet w LEFT JOIN am_credit_profile p ON p.wallet_id = w.wallet_id AND p.key_id = 0
 WHERE w.wallet_id = :wallet_id;
 
@@ -15,7 +15,7 @@ SELECT w.wallet_id, label, balance_yen, balance_fraction, balance_yen + held_yen
        debt_fraction, auto_topup_threshold, auto_topup_amount, monthly_budget_yen, budget_mode, time_zone, current_cycle,
        cycle_spent_yen, cycle_spent_fraction, enabled, w.created_at, next_due_at, last_txn_id, low_balance_yen,
        alert_thresholds, price_group, budget_kinds, auto_topup_daily_yen, auto_topup_monthly_yen, auto_topup_consents,
-       p.reference, p.metadata, p.token_prefix, frozen_at, frozen_reason, frozen_note, closing_at, closed_at, merged_into
+       frozen_at, frozen_reason, frozen_note, closing_at, closed_at, merged_into, p.reference, p.metadata, p.token_prefix
 FROM am_credit_wallet w LEFT JOIN am_credit_profile p ON p.wallet_id = w.wallet_id AND p.key_id = 0
 WHERE w.wallet_id > :after
 ORDER BY w.wallet_id
