@@ -37,7 +37,7 @@ class ReferencedWallet(Struct, frozen=True):
 
 
 class LinkedWallet(Struct, frozen=True):
-    """A wallet that was attached to a customer, with its new owner token, shown this once; None when tokens stay."""
+    """A wallet that was attached to a customer, and its new owner token, shown this once, if it was handed over."""
 
     wallet_id: int
     reference: str | None
