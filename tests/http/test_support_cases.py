@@ -16,7 +16,6 @@ from support_desk import Desk
 from credit_wallet import CreditWallet
 from credit_wallet.domain.cycle import format_instant
 
-
 STOPPED_CARD = "4100000000000019"
 """A card that the bank declines for good."""
 
