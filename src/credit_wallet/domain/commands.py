@@ -16,6 +16,7 @@ from credit_wallet.domain.actors import OPERATOR, PRODUCT, Actor, room
 from credit_wallet.domain.acts import LIBRARY, Author
 from credit_wallet.domain.consents import ConsentLanguage
 from credit_wallet.domain.corrections import CorrectionReason
+from credit_wallet.domain.metadata import Metadata
 from credit_wallet.domain.names import Names
 from credit_wallet.domain.outcomes import LotKind
 from credit_wallet.domain.topups import Flow, PaymentFact
@@ -41,8 +42,9 @@ class Keyed(Command, frozen=True, array_like=True, tag=True, gc=False):
 class Movement(Keyed, frozen=True, array_like=True, tag=True, gc=False, kw_only=True):
     """A command that moves money. Its key is unique among those that the same kind of ``actor`` uses for the wallet.
 
-    ``names`` are those of the entry that a charge, a capture, a refund or a top-up by hand makes. Reference and
-    metadata are part of the request, but not the request id: a retry may carry another, and the first one's stays.
+    ``names`` are those of the entry that a charge, a capture, a refund, a top-up by hand or a correction makes.
+    Reference and metadata are part of the request, but not the request id: a retry may carry another, and the first
+    one's stays.
     """
 
     actor: Actor = OPERATOR
@@ -349,6 +351,7 @@ class Configure(Command, frozen=True, array_like=True, tag="configure", gc=False
     auto_topup_monthly_yen: int | UnsetType = UNSET
     auto_topup_consent: str | UnsetType = UNSET
     auto_topup_consent_language: ConsentLanguage = "en"
+    metadata: Metadata | UnsetType = UNSET
     author: Author = LIBRARY
 
 

@@ -90,7 +90,7 @@ _ACCESS = {
         403,
         "Forbidden",
         "The token is valid but not allowed to do this. Use the kind of token that the message names.",
-        optional=("field", "txn_id", "hold_id"),
+        optional=("key_id", "field", "txn_id", "hold_id"),
     ),
     "origin_not_allowed": _P(
         403, "Origin not allowed", "A page of another site called MCP. Call it from the same origin, or without a page."
@@ -112,6 +112,13 @@ _ACCESS = {
         "Operator name in use",
         "An operator has this name, or had it before it was revoked. Choose another one.",
         fields=("operator_id",),
+    ),
+    "reference_in_use": _P(
+        409,
+        "Reference in use",
+        "Another wallet, or another agent key of the wallet, has this reference. Find it by the reference, or use "
+        "another one.",
+        optional=("wallet_id", "key_id"),
     ),
     "secret_in_use": _P(
         409, "Secret in use", "The hash already belongs to a token or key. Generate another key and register its hash."
@@ -242,7 +249,12 @@ _MONEY = {
 }
 
 _NOT_FOUND = {
-    "wallet_not_found": _P(404, "Wallet not found", "No such wallet. Check the id.", fields=("wallet_id",)),
+    "wallet_not_found": _P(
+        404,
+        "Wallet not found",
+        "No such wallet. Check the id or the reference.",
+        optional=("wallet_id", "reference"),
+    ),
     "budget_not_found": _P(
         404, "Budget not found", "No such budget, or it was deleted. Check the id.", fields=("budget_id",)
     ),

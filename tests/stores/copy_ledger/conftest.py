@@ -97,7 +97,9 @@ def write(path: Path) -> Book:
     wallets, clock = writer.wallets, writer.clock
     wallet_ids = [
         wallets.create().wallet_id,
-        wallets.create(label=ODD_TEXTS[0], monthly_budget_yen=600, time_zone="Asia/Tokyo").wallet_id,
+        wallets.create(
+            label=ODD_TEXTS[0], monthly_budget_yen=600, time_zone="Asia/Tokyo", reference=ODD_TEXTS[1]
+        ).wallet_id,
         wallets.create(label=ODD_TEXTS[1], auto_topup_threshold=2_200, auto_topup_amount=9_000).wallet_id,
     ]
     key_ids = [
@@ -121,7 +123,13 @@ def write(path: Path) -> Book:
     for label in ODD_TEXTS[:2]:
         seller = wallets.sellers.create(label=label)
     wallets.sellers.revoke(seller.seller_id)
-    wallets.keys.create(wallet_ids[2], expires_at="2027-01-01T00:00:00Z")
+    wallets.keys.create(wallet_ids[2], expires_at="2027-01-01T00:00:00Z", scopes=["read"])
+    for name in ("alice", "bob"):
+        operator = wallets.operators.create(name, "support")
+    wallets.operators.rotate(operator.operator_id)
+    wallets.operators.revoke(operator.operator_id)
+    wallets.secrets.register(wallet_ids[2], sha256(b"leaked").hexdigest())
+    wallets.tokens.revoke("leaked")
     wallets.freeze(wallet_ids[2])
 
     odd = Author("operator", ODD_TEXTS[0])

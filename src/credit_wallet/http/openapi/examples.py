@@ -39,7 +39,14 @@ BODY_EXAMPLES: dict[str, dict[str, Any]] = {
     "ReplaceTokenBody": {"overlap_seconds": 0},
     "ConfirmBody": {"code": "K7QM-3XRA"},
     "TargetsBody": {"notification_targets": [{"url": "https://example.com/hook"}]},
-    "CreateWalletBody": {"label": "customer 1", "monthly_budget_yen": 10_000, "time_zone": "Asia/Tokyo"},
+    "CreateWalletBody": {
+        "label": "customer 1",
+        "monthly_budget_yen": 10_000,
+        "time_zone": "Asia/Tokyo",
+        "reference": "cust_1",
+        "metadata": {"plan": "pro"},
+    },
+    "MetadataBody": {"metadata": {"plan": "pro", "region": "jp"}},
     "FreezeBody": {"frozen": True, "reason": "fraud", "note": "ticket 4715"},
     "CloseBody": {"note": "contract ended, ticket 4716"},
     "MergeBody": {"into_wallet_id": 2, "note": "registered twice, ticket 4717"},
@@ -52,6 +59,7 @@ BODY_EXAMPLES: dict[str, dict[str, Any]] = {
     "OperatorTransferBody": {"from_wallet_id": 1, "to_wallet_id": 2, "amount_yen": 5_000},
     "RegisterSecretBody": {"sha256": _SHA256},
     "CreateSellerBody": {"label": "search service"},
+    "RevokeTokenBody": {"token": "cw_live_0000"},
     "CreateOperatorBody": {"name": "alice", "role": "support"},
     "ConfigureOperatorBody": {"role": "finance"},
 }
