@@ -38,6 +38,7 @@ TABLES = {
     "am_credit_hold",
     "am_credit_purchase",
     "am_credit_returned",
+    "am_credit_entry_name",
     "am_credit_cycle_spend",
     "am_credit_end",
     "am_credit_key",
