@@ -221,10 +221,11 @@ def _move(wallets: CreditWallet, wallet_id: int, into_wallet_id: int, note: str)
     """Move all credit by transfers, each named by the wallet's last entry: a retry finishes a cut one before."""
     ledger = wallets._ledger
     for _ in range(MAX_STEPS):
-        row = ledger.row(wallet_id)
-        if not row.balance_micros:
+        row, most_micros = ledger.row(wallet_id), transfers.most_at_once(ledger, wallet_id)
+        if ledger.row(wallet_id).last_txn_id != row.last_txn_id:
+            continue  # somebody else goes on with the same merge
+        if not most_micros:
             return
-        most_micros = min(row.balance_micros, transfers.most_at_once(ledger, wallet_id))
         wallets.transfers.create(
             wallet_id,
             into_wallet_id,
