@@ -11,7 +11,7 @@ PROSE := README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md docs examples packag
 COVERED_PERCENT := 94
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test quick coverage check format openapi bench smoke generated-clients drill wide soak lock hooks dist release postgres test-postgres clean
+.PHONY: help setup run demo test quick coverage check format openapi bench smoke generated-clients drill wide deploy-check container-steps soak lock hooks dist release postgres test-postgres clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -90,6 +90,13 @@ drill: setup  ## what one tenant at its worst does to another's charges, in each
 wide: setup  ## every test with all cases and examples, on every database that it names: half an hour on two cores
 	WIDE=1 $(BIN)/python -m pytest -n auto --dist worksteal
 
+deploy-check: setup  ## alert rules, dashboard, units and Containerfile by promtool, systemd-analyze and hadolint, fetched if need be
+	tests/support/deploy_tools.sh $(VENV)/deploy
+	PATH=$(CURDIR)/$(VENV)/deploy:$$PATH $(BIN)/python -m pytest -q tests/project/test_deploy.py
+
+container-steps: setup  ## carry out deploy/Containerfile in Debian root file systems by mmdebstrap, and run the service; needs root
+	$(BIN)/python tests/support/container_steps.py
+
 soak: setup  ## 200 kills on each database, 100,000 steps and more against each model
 	$(BIN)/python tests/support/crash.py --kills 200
 	$(BIN)/python tests/support/crash.py --kills 200 --database postgres
@@ -103,6 +110,7 @@ soak: setup  ## 200 kills on each database, 100,000 steps and more against each 
 lock: setup  ## renew requirements.lock, what of it `make run` installs, and the locks of tests: the MCP SDK 1.x, generated clients; needs uv and npm
 	uv pip compile -q pyproject.toml --all-extras --no-emit-package fake-stripe --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements.lock
 	uv pip compile -q pyproject.toml requirements-run.in --extra serve --extra mcp --extra notify --extra test-payments --constraints requirements.lock --no-emit-package fake-stripe --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements-run.lock
+	uv pip compile -q pyproject.toml deploy/requirements.in --extra all --constraints requirements.lock --no-emit-package fake-stripe --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o deploy/requirements.lock
 	uv pip compile -q requirements-mcp1.in --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements-mcp1.lock
 	cd tests/generated_clients && uv pip compile -q requirements.in --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements.lock
 	cd tests/generated_clients && npm install --package-lock-only --ignore-scripts --no-audit --no-fund

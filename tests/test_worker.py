@@ -168,11 +168,11 @@ def test_the_command_works_for_payments_where_they_are_set_up(db_url: str) -> No
     command = [sys.executable, "-m", "credit_wallet.cli.app", "--db", db_url, "worker"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, **unreachable})
     assert process.stderr is not None
-    told = next(line for line in process.stderr if "event=job_failed" in line)
+    told = next(line for line in process.stderr if '"event":"job_failed"' in line)
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=60)
     assert process.returncode == 0
-    assert "job=reconcile code=payment_provider_error" in told
+    assert '"job":"reconcile","code":"payment_provider_error"' in told
     assert "sk_test_1" not in told
 
 
@@ -234,7 +234,7 @@ def test_the_command_works_until_a_signal_ends_it_well(db_url: str, number: sign
         process.send_signal(number)
         rest = process.communicate(timeout=30)[1]
     assert process.returncode == 0
-    assert "event=job_done job=expire done=1" in first
+    assert '"event":"job_done","job":"expire","done":1' in first
     assert "job_failed" not in rest
     with PlainSql(db_url) as ledger:
         assert ledger.run("SELECT balance_yen, held_yen FROM am_credit_wallet") == [(1_000, 0)]

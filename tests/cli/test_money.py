@@ -45,6 +45,24 @@ def test_a_movement_is_shown_to_people(funded: Shell) -> None:
     }
 
 
+def test_a_movement_is_found_by_what_it_is_called(funded: Shell) -> None:
+    names = ("--request-id", "req-1", "--reference", "order-1", "--metadata", "customer=cust\n81")
+    funded.json("charge", 1, 6, "--key", "c", *names)
+    funded.json("charge", 1, 7, "--key", "plain")
+    held = funded.json("hold", 1, 5, "--key", "h", "--reference", "order-2")
+    funded.json("capture", held["hold_id"], 5, "--request-id", "req-2")
+    for words, amounts in (
+        (("transaction", "find", "--request-id", "req-1"), [-6]),
+        (("transaction", "find", "--reference", "order-2"), [-5]),
+        (("transaction", "find", "--key", "plain"), [-7]),
+        (("history", 1, "--reference", "order-1", "--key", "c"), [-6]),
+        (("history", 1, "--request-id", "nobody's"), []),
+    ):
+        assert [entry["amount_yen"] for entry in funded.json(*words)] == amounts
+    shown = funded.fields("transaction", "show", 2)
+    assert (shown["request_id"], shown["metadata"]) == ("req-1", "customer=cust\\n81")
+
+
 def test_items_and_facts_are_shown_where_there_are_any(funded: Shell, tmp_path: Path) -> None:
     prices = tmp_path / "prices.toml"
     prices.write_text('[[price]]\nitem = "search"\nunit_price_yen = "3.30"\n', encoding="utf-8")

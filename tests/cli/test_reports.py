@@ -38,6 +38,11 @@ def test_history_is_newest_first_and_as_long_as_asked_for(funded: Shell) -> None
             "facts": {},
             "agent_facts": {},
             "cause": None,
+            "reason": None,
+            "request_id": None,
+            "reference": None,
+            "metadata": {},
+            "idempotency_key": None,
         }
     ]
     assert re.search(r"4 +1 +-¥1 +charge +2026-05-15T12:00:00.000Z", funded("history", 1))

@@ -37,6 +37,29 @@ async def failing(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: 
     await answer(send, int(scope["path"][1:]))
 
 
+# What a call is called
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"), [({"X-Request-ID": "req-1"}, "req-1"), ({"X-Request-ID": "r" * 129}, None), ({}, None)]
+)
+def test_a_call_is_found_by_the_id_of_its_request(
+    wallets: CreditWallet, wallet: CreatedWallet, where: str, sent: dict[str, str], kept: str | None
+) -> None:
+    with gated(failing, wallets, wallet, where, price_yen=3) as front:
+        front.call("/200", headers=sent)
+        front.call("/500", headers=sent)
+    entries = wallets.history(wallet.wallet_id, limit=3)
+    assert [(entry.txn_type, entry.request_id) for entry in entries] == [
+        ("refund", kept),
+        ("charge", kept),
+        ("charge", kept),
+    ]
+    if kept is not None:
+        assert wallets.transactions.find(request_id=kept) == entries
+    assert wallets.verify() == []
+
+
 # Charging
 
 

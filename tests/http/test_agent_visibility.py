@@ -48,7 +48,10 @@ def shared(wallets: CreditWallet) -> Iterator[Shared]:
         ("other", other.key_id, "note-of-the-other"),
         ("owner", None, "note-of-the-owner"),
     ):
-        paid = wallets.charge(wallet_id, 10, idempotency_key=who, key_id=key_id, note=note, facts={"run": note}).txn_id
+        names: dict[str, Any] = {"request_id": note, "reference": "shared", "metadata": {"of": note}}
+        paid = wallets.charge(
+            wallet_id, 10, idempotency_key=who, key_id=key_id, note=note, facts={"run": note}, **names
+        ).txn_id
         assert paid is not None
         back = wallets.refund(paid, 4, idempotency_key=f"{who} back", note=f"{note} back").txn_id
         assert back is not None
@@ -107,6 +110,23 @@ def test_an_agent_lists_what_it_paid_and_what_was_given_back_of_it(shared: Share
 def test_a_note_of_somebody_elses_finds_nothing(shared: Shared) -> None:
     found = shared.api.get("/credit/transactions", shared.agent.token, note="note-of-the-owner").json()
     assert found == {"transactions": [], "next_cursor": None}
+
+
+def test_an_agent_finds_its_own_alone_by_what_others_share(shared: Shared) -> None:
+    own = shared.entries["own"]
+    for name, finds in (
+        ({"reference": "shared"}, [own]),
+        ({"request_id": "own-note"}, [own]),
+        ({"request_id": "note-of-the-other"}, []),
+        ({"idempotency_key": "own"}, [own]),
+        ({"idempotency_key": "other"}, []),
+        ({"idempotency_key": "own back"}, [shared.entries["own back"]]),
+        ({"idempotency_key": "owner back"}, []),
+    ):
+        found = shared.api.get("/credit/transactions", shared.agent.token, **name).json()
+        assert [each["txn_id"] for each in found["transactions"]] == finds, name
+    everything = shared.api.get("/credit/transactions", shared.owner_token, reference="shared").json()
+    assert len(everything["transactions"]) == 3
 
 
 @pytest.mark.parametrize("who", ["own", "other", "owner"])

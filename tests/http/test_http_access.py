@@ -39,6 +39,7 @@ from credit_wallet.wire.mirrored import mirrored
 BOUGHT: dict[str, object] = {"wallet_id": 1, "purchase_key": "bought", "attempt": "a"}
 OWN_KEY = "host's own"
 OWN_SHA256 = sha256(OWN_KEY.encode()).hexdigest()
+LEAKED = "a key of the host's that has leaked"
 THIRD = "opens a third wallet as its owner"
 
 BODIES: dict[str, dict[str, object]] = {
@@ -85,6 +86,7 @@ BODIES: dict[str, dict[str, object]] = {
     },
     "POST /operator/sellers": {},
     "POST /operator/sellers/{seller_id}/rotate": {},
+    "POST /operator/tokens/revoke": {"token": LEAKED},
     "POST /operator/operators": {"name": "bob", "role": "viewer"},
     "POST /operator/operators/{operator_id}": {"role": "viewer"},
     "POST /operator/operators/{operator_id}/keys": {},
@@ -145,6 +147,7 @@ ACCESS: dict[str, Who] = {
     "GET /operator/seal": "view",
     "GET /operator/transactions": "view",
     "GET /operator/log": "administer",
+    "GET /operator/wallets/{wallet_id}/personal-data": "administer",
     "GET /operator/wallets/{wallet_id}/log": "view",
     "GET /credit/log": "manage",
     "POST /operator/wallets/{wallet_id}/freeze": "support",
@@ -176,6 +179,7 @@ ACCESS: dict[str, Who] = {
     "GET /operator/sellers": "view",
     "DELETE /operator/sellers/{seller_id}": "administer",
     "POST /operator/sellers/{seller_id}/rotate": "administer",
+    "POST /operator/tokens/revoke": "support",
     "GET /operator/operators": "administer",
     "POST /operator/operators": "administer",
     "GET /operator/operators/{operator_id}": "administer",
@@ -275,6 +279,7 @@ def ledger(wallets: CreditWallet, clock: Clock) -> Iterator[Ledger]:
     wallets.topup(other.wallet_id, 1_000, idempotency_key="start")
     third = wallets.create().wallet_id
     wallets.secrets.register(third, sha256(THIRD.encode()).hexdigest())
+    wallets.secrets.register(third, sha256(LEAKED.encode()).hexdigest())
     moved = wallets.transfers.create(owner.wallet_id, third, 10, idempotency_key="moved")
     revoked = wallets.keys.create(owner.wallet_id)
     wallets.keys.revoke(revoked.key_id)

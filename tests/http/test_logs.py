@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,26 @@ def to_stderr() -> Iterator[None]:
     structlog.reset_defaults()
     logging.getLogger().handlers = handlers
     logging.getLogger().setLevel(level)
+
+
+@pytest.mark.usefixtures("to_stderr")
+@pytest.mark.parametrize("end", ENDS)
+def test_no_value_begins_a_line_of_its_own_in_json(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    monkeypatch.setattr(telemetry._Form, "is_json", True)
+    said = f'x{end}{{"level":"info"}}"'
+    structlog.get_logger("credit_wallet.http").warning("bad", path=said, number=3, half="\ud800")
+    structlog.get_logger("credit_wallet.http").info(said)
+    structlog.get_logger("credit_wallet.http").debug("below the level that is set")
+    logging.getLogger("mcp.server").warning("Invalid Host header: %s", said)
+    lines = capsys.readouterr().err.split("\n")
+    assert lines.pop() == ""
+    entries = [json.loads(line) for line in lines]
+    assert all(line.isprintable() and line.splitlines() == [line] for line in lines)
+    assert [list(entry)[:3] for entry in entries] == [["timestamp", "level", "event"]] * 3
+    assert (entries[0]["path"], entries[0]["number"], entries[1]["event"]) == (said, 3, said)
+    assert entries[2]["event"] == f"Invalid Host header: {said}"
 
 
 @pytest.mark.usefixtures("to_stderr")
@@ -78,5 +99,7 @@ def test_no_request_forges_a_line_of_the_services_log(tmp_path: Path) -> None:
         told = service.output().decode().splitlines()
     log = [line for line in told if "Host header" in line or "Origin" in line]
     assert log
-    assert all(line.startswith("timestamp=") and line.count("timestamp=") <= 2 for line in log)
+    assert all({"timestamp", "level", "event"} <= json.loads(line).keys() for line in log)
     assert not any(line.startswith(FORGED[:30]) for line in told)
+    refused = [entry for entry in map(json.loads, filter(lambda line: line.startswith("{"), told)) if "code" in entry]
+    assert {entry["code"] for entry in refused} >= {"host_not_allowed", "origin_not_allowed", "not_found"}

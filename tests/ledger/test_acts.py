@@ -16,6 +16,7 @@ from credit_wallet.domain.actors import PAYER
 from credit_wallet.domain.acts import ActView, Author, as_owner_sees
 from credit_wallet.errors import InvalidRequest, TooManyTokens, WalletNotFound
 from credit_wallet.ledger.log import act_filter
+from credit_wallet.notices.targets import TargetSettings
 from credit_wallet.reports.audit import audit_file
 
 ALICE = Author("operator", "operator:3", "203.0.113.7", "req-1", "asked for by phone")
@@ -132,6 +133,47 @@ def test_an_owner_sees_what_operators_did_and_not_which_of_them_or_why(wallets: 
     assert (own.by, own.address, own.request_id, own.note) == ("owner", "198.51.100.7", "req-2", "mine")
     assert (operators.by, operators.address, operators.request_id, operators.note) == ("operator", None, None, None)
     assert operators.after == {"label": "a"}
+
+
+@on_both_databases
+@pytest.mark.parametrize("limit", [1, 3, 1_000])
+def test_what_is_kept_about_people_comes_page_by_page_and_whole(wallets: CreditWallet, limit: int) -> None:
+    wallet_id = wallets.create(label="Ms Sato").wallet_id
+    wallets.topup(wallet_id, 100, idempotency_key="start", note="cash")
+    wallets.keys.create(wallet_id, label="her agent")
+    wallets.keys.create(wallet_id)
+    wallets.targets.add(wallet_id, TargetSettings(url="mailto:sato@example.com"), mail=True, confirmed=True)
+    wallets.budgets.create(wallet_id, limit_yen=5, window="day", label="home")
+    wallets.grants.create(wallet_id, 5, note="thanks")
+    wallets.hold(wallet_id, 1, idempotency_key="h", note="a question")
+    wallets.configure(wallet_id, auto_topup_threshold=10, auto_topup_amount=20, auto_topup_consent="yes, Sato")
+    wallets.charge(wallet_id, 1, idempotency_key="c", facts={"run": "sato-1"})
+    wallets.charge(wallet_id, 1, idempotency_key="d")
+    wallets.create(label="somebody else")
+    items, cursor = [], None
+    while True:
+        page = wallets.personal_data(wallet_id, cursor=cursor, limit=limit)
+        assert len(page.items) <= limit
+        items += page.items
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    said = [(item.kind, item.data) for item in items if item.kind != "act"]
+    assert said == [
+        ("wallet", {"label": "Ms Sato", "time_zone": "UTC"}),
+        ("key", {"label": "her agent"}),
+        ("target", {"address": "mailto:sato@example.com"}),
+        ("consent", {"consented_by": "operator", "text": "yes, Sato"}),
+        ("budget", {"label": "home", "scope": "[]"}),
+        ("grant", {"note": "thanks"}),
+        ("hold", {"note": "a question"}),
+        ("entry", {"facts": {"run": "sato-1"}}),
+        ("entry", {"note": "cash"}),
+    ]
+    assert [item.id for item in items if item.kind == "act"] == [act.act_id for act in wallets.log(wallet_id)]
+    for wrong in ("", "entry", "nothing:1", "entry:-1", f"entry:{10**30}"):
+        with pytest.raises(InvalidRequest):
+            wallets.personal_data(wallet_id, cursor=wrong)
 
 
 @pytest.mark.parametrize("form", ["csv", "jsonl"])

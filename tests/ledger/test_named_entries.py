@@ -44,6 +44,10 @@ def test_every_kind_of_movement_keeps_its_names_and_is_found_by_them(wallets: Cr
     captured = wallets.capture(held.hold_id, 5, idempotency_key="capture", **NAMES)
     bought = wallets.purchases.buy(wallet_id, 2, purchase_key="buy", attempt="a", **NAMES)
     wallets.purchases.undo(wallet_id, "buy", attempt="a")
+    why: dict[str, Any] = {"reason": "other", "note": "counted again"}
+    more = wallets.adjust(wallet_id, 5, idempotency_key="more", **why, **NAMES)
+    less = wallets.adjust(wallet_id, -2, idempotency_key="less", **why, **NAMES)
+    taken = wallets.take_back(credited.txn_id, 1, idempotency_key="taken", note="mistyped", **NAMES)
     assert bought.txn_id is not None
     keys: dict[Any, str | None] = {
         credited.txn_id: "topup",
@@ -52,6 +56,9 @@ def test_every_kind_of_movement_keeps_its_names_and_is_found_by_them(wallets: Cr
         captured.txn_id: "capture",
         bought.txn_id: None,
         bought.txn_id + 1: None,
+        more.txn_id: "more",
+        less.txn_id: "less",
+        taken.txn_id: "taken",
     }
     assert found(wallets, request_id=NAMES["request_id"]) == sorted(keys, reverse=True)
     assert found(wallets, reference=NAMES["reference"], wallet_id=wallet_id) == sorted(keys, reverse=True)

@@ -248,7 +248,8 @@ def test_a_note_stays_on_its_line_and_commands_no_terminal(wallets: CreditWallet
 
 CSV_HEADING = (
     "txn_id,occurred_at,txn_type,amount_yen,ledger_balance_yen,key_id,note,"
-    "amount,ledger_balance,item,quantity,price_version,facts,agent_facts,cause"
+    "amount,ledger_balance,item,quantity,price_version,facts,agent_facts,cause,reason,"
+    "request_id,reference,metadata,idempotency_key"
 )
 
 
@@ -265,8 +266,8 @@ def test_the_csv_has_a_heading_and_a_line_per_entry(wallets: CreditWallet, busy:
     first, second = (entry.txn_id for entry in report.entries)
     assert to_csv(report) == (
         f"{CSV_HEADING}\r\n"
-        f"{first},2026-07-01T00:00:00.000Z,charge,-100,500,,,-100,500,,,,,,\r\n"
-        f"{second},2026-07-01T00:00:00.000Z,topup,1,501,,,1,501,,,,,,grant\r\n"
+        f"{first},2026-07-01T00:00:00.000Z,charge,-100,500,,,-100,500,,,,,,,,,,,\r\n"
+        f"{second},2026-07-01T00:00:00.000Z,topup,1,501,,,1,501,,,,,,grant,,,,,\r\n"
     )
 
 
@@ -292,7 +293,7 @@ def test_the_csv_names_the_agent_key_that_paid(wallets: CreditWallet) -> None:
 )
 def test_the_csv_is_quoted_as_rfc_4180_says(wallets: CreditWallet, note: str, quoted: str) -> None:
     text = csv_of(wallets, [note])
-    assert text.endswith(f",charge,-1,999,,{quoted},-1,999,,,,,,\r\n")
+    assert text.endswith(f",charge,-1,999,,{quoted},-1,999,,,,,,,,,,,\r\n")
     assert list(csv.DictReader(StringIO(text, newline="")))[-1]["note"] == note
 
 
@@ -416,4 +417,9 @@ def test_the_json_has_every_figure_whole_and_exact(wallets: CreditWallet, busy: 
         "facts": {},
         "agent_facts": {},
         "cause": None,
+        "reason": None,
+        "request_id": None,
+        "reference": None,
+        "metadata": {},
+        "idempotency_key": None,
     }

@@ -27,6 +27,7 @@ SECTIONS = {
         "key": "keys",
         "seller": "sellers",
         "operator": "operators",
+        "token": "tokens",
         "lots": "lots",
     },
     "Money": dict.fromkeys(("topup", "charge", "refund", "hold", "capture", "release", "transfer"), "money"),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import click
 
 from credit_wallet.cli.context import (
     INTEGER,
     Exact,
+    called,
     ends,
     idempotency_key,
     open_wallets,
@@ -32,6 +33,7 @@ allow_debt = click.option("--allow-debt", is_flag=True, help="Let what is missin
 @click.option("--kind", type=click.Choice(["paid", "promo"]), help="Credit to add (default: promo), or to take from.")
 @ends("--expires-at", "When credit that is added expires")
 @allow_debt
+@called
 def adjust(
     wallet_id: int,
     yen: str,
@@ -41,6 +43,7 @@ def adjust(
     kind: Literal["paid", "promo"] | None,
     expires_at: str | None,
     allow_debt: bool,
+    names: dict[str, Any],
 ) -> None:
     """Add YEN to wallet ID, or take it: -10 takes 10.
 
@@ -57,6 +60,7 @@ def adjust(
                 kind=kind,
                 expires_at=expires_at,
                 allow_debt=allow_debt,
+                **names,
             )
         )
 
@@ -68,10 +72,22 @@ def adjust(
 @note
 @idempotency_key
 @allow_debt
-def take_back(txn_id: int, yen: str | None, reason: CorrectionReason, note: str, key: str, allow_debt: bool) -> None:
+@called
+def take_back(
+    txn_id: int,
+    yen: str | None,
+    reason: CorrectionReason,
+    note: str,
+    key: str,
+    allow_debt: bool,
+    names: dict[str, Any],
+) -> None:
     """Take back the manual top-up TXN_ID, in full or in part.
 
     Without YEN, everything that is left of it is taken back.
     """
     with open_wallets() as wallets:
-        show(wallets.take_back(txn_id, yen, reason=reason, note=note, idempotency_key=key, allow_debt=allow_debt))
+        taken = wallets.take_back(
+            txn_id, yen, reason=reason, note=note, idempotency_key=key, allow_debt=allow_debt, **names
+        )
+        show(taken)

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-from credit_wallet.config import given, unknown, without_password
+from credit_wallet.config import (
+    CLOSED_KEPT_DAYS,
+    IDEMPOTENCY_KEPT_DAYS,
+    NOTICES_KEPT_DAYS,
+    given,
+    unknown,
+    without_password,
+)
 from credit_wallet.delivery.factory import open_notifier
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.money import format_yen
@@ -16,6 +23,7 @@ from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.notices.targets import OPERATOR
 from credit_wallet.payments.factory import open_payments
 from credit_wallet.stores.databases import database_at
+from credit_wallet.stores.jobs.growth import Days
 from credit_wallet.stores.jobs.seals import Holder
 
 CLOCK_TOLERANCE = timedelta(seconds=5)
@@ -52,6 +60,7 @@ def _examine(url: str) -> Iterator[Finding]:
         yield _seals(wallets)
         yield _notices(wallets)
         yield from _payments(wallets)
+        yield from _kept(wallets)
 
 
 def _openings(wallets: CreditWallet) -> Iterator[Finding]:
@@ -95,6 +104,16 @@ def _payments(wallets: CreditWallet) -> Iterator[Finding]:
     payments = open_payments(wallets)
     if payments is not None:
         yield Finding("payments", True, payments.check())
+
+
+def _kept(wallets: CreditWallet) -> Iterator[Finding]:
+    """What the ledger keeps: each table with rows, for how long, how many there are, and since when."""
+    days = Days(IDEMPOTENCY_KEPT_DAYS.read(), CLOSED_KEPT_DAYS.read(), NOTICES_KEPT_DAYS.read())
+    for each in wallets.maintenance.growth(days):
+        since = "" if each.oldest is None else f", the oldest of {each.oldest}"
+        late = "; the background jobs of serve and worker delete older ones" if each.is_late else ""
+        rows = f"{each.rows:,} row{'s' if each.rows > 1 else ''}"
+        yield Finding(f"kept {each.name}", True, f"{each.kept}: {rows}{since}{late}")
 
 
 def _notices(wallets: CreditWallet) -> Finding:

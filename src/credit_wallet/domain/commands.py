@@ -41,8 +41,9 @@ class Keyed(Command, frozen=True, array_like=True, tag=True, gc=False):
 class Movement(Keyed, frozen=True, array_like=True, tag=True, gc=False, kw_only=True):
     """A command that moves money. Its key is unique among those that the same kind of ``actor`` uses for the wallet.
 
-    ``names`` are those of the entry that a charge, a capture, a refund or a top-up by hand makes. Reference and
-    metadata are part of the request, but not the request id: a retry may carry another, and the first one's stays.
+    ``names`` are those of the entry that a charge, a capture, a refund, a top-up by hand or a correction makes.
+    Reference and metadata are part of the request, but not the request id: a retry may carry another, and the first
+    one's stays.
     """
 
     actor: Actor = OPERATOR

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
@@ -63,3 +63,19 @@ class OperatorKeyView(Struct, frozen=True):
     created_at: str
     ends_at: str | None
     revoked_at: str | None
+
+
+TokenKind: TypeAlias = Literal[
+    "owner_token", "agent_key", "earlier_token", "registered_key", "seller_token", "operator_key"
+]
+
+
+class RevokedToken(Struct, frozen=True):
+    """What a token was that opens nothing any more, and since when; never the token."""
+
+    kind: TokenKind
+    wallet_id: int | None
+    key_id: int | None
+    seller_id: int | None
+    operator_id: int | None
+    revoked_at: str

@@ -9,12 +9,15 @@ from litestar.openapi.spec import Example
 from litestar.params import JSONBody, PathParameter
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 
+from credit_wallet.domain.operators import RevokedToken
 from credit_wallet.domain.views import CreatedSeller, CreatedWallet, SecretView, SellerView
-from credit_wallet.http.dependencies import GivenWallets
+from credit_wallet.http.dependencies import GivenSettings, GivenWallets
 from credit_wallet.http.lanes import on_lane
 from credit_wallet.http.routing import WalletId, id_after, id_in_path, page_size, route
 from credit_wallet.ledger.reading_lanes import OPERATORS
 from credit_wallet.wire.bodies import CreateSellerBody, RegisterSecretBody, ReplaceTokenBody, RotateBody
+from credit_wallet.wire.operator_bodies import RevokeTokenBody
+from credit_wallet.wire.operator_keys import require_not_of_environment
 
 TAG = "Operator: access"
 MAX_PAGE = 1_000
@@ -80,6 +83,19 @@ def remove_secret(sha256: Sha256, wallets: GivenWallets) -> SecretView:
     return wallets.secrets.remove(sha256)
 
 
+@post("/operator/tokens/revoke", status_code=HTTP_200_OK, **route(TAG, "secret_not_found", needs="support"))
+@on_lane(OPERATORS)
+def revoke_token(data: JSONBody[RevokeTokenBody], wallets: GivenWallets, settings: GivenSettings) -> RevokedToken:
+    """Revoke a token, whatever it is
+
+    Stops a token from opening anything: an agent key, an owner's current or earlier token, a key of the host's, a
+    seller's token, an operator's key. The response says what it was, and again when the call is repeated. An owner or
+    seller whose token this was has none until it is rotated.
+    """
+    require_not_of_environment(data.token, settings.operator_keys)
+    return wallets.tokens.revoke(data.token)
+
+
 @post("/operator/sellers", status_code=HTTP_201_CREATED, **route(TAG, needs="administer"))
 @on_lane(OPERATORS)
 def create_seller(data: JSONBody[CreateSellerBody], wallets: GivenWallets) -> CreatedSeller:
@@ -137,6 +153,7 @@ ACCESS_ROUTES = (
     list_secrets,
     register_secret,
     remove_secret,
+    revoke_token,
     create_seller,
     list_sellers,
     revoke_seller,

@@ -43,6 +43,7 @@ from credit_wallet.http.operator_routes import OPERATOR_ROUTES
 from credit_wallet.http.operators_routes import OPERATORS_ROUTES
 from credit_wallet.http.pages import PAGE_POLICY, show_docs
 from credit_wallet.http.payment_routes import PAYMENT_ROUTES
+from credit_wallet.http.personal_routes import PERSONAL_ROUTES
 from credit_wallet.http.price_routes import PRICE_ROUTES
 from credit_wallet.http.purchase_routes import PURCHASE_ROUTES
 from credit_wallet.http.query import require_known_parameters
@@ -93,6 +94,7 @@ ROUTES = (
     *CORRECTION_ROUTES,
     *GRANT_ROUTES,
     *LOG_ROUTES,
+    *PERSONAL_ROUTES,
     *ACCESS_ROUTES,
     *OPERATORS_ROUTES,
     *MCP_ROUTES,

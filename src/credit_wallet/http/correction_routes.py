@@ -7,7 +7,7 @@ from litestar.params import JSONBody
 from litestar.status_codes import HTTP_200_OK
 
 from credit_wallet.domain.views import WalletView
-from credit_wallet.http.dependencies import GivenPayments, GivenWallets
+from credit_wallet.http.dependencies import GivenPayments, GivenRequestId, GivenWallets
 from credit_wallet.http.lanes import on_lane
 from credit_wallet.http.movements import required_key
 from credit_wallet.http.routing import IdempotencyKey, WalletId, movement_reply, route
@@ -26,6 +26,7 @@ async def adjust_wallet(
     data: JSONBody[AdjustBody],
     wallets: GivenWallets,
     idempotency_key: IdempotencyKey,
+    caller_request_id: GivenRequestId,
 ) -> Response[MovementReply]:
     """Adjust a balance
 
@@ -42,6 +43,9 @@ async def adjust_wallet(
         kind=data.kind,
         expires_at=data.expires_at,
         allow_debt=data.allow_debt,
+        request_id=caller_request_id,
+        reference=data.reference,
+        metadata=data.metadata,
     )
     return movement_reply(outcome)
 
@@ -56,6 +60,7 @@ async def take_back_topup(
     data: JSONBody[TakeBackBody],
     wallets: GivenWallets,
     idempotency_key: IdempotencyKey,
+    caller_request_id: GivenRequestId,
 ) -> Response[MovementReply]:
     """Take back a manual top-up
 
@@ -71,6 +76,9 @@ async def take_back_topup(
         idempotency_key=required_key(idempotency_key),
         allow_debt=data.allow_debt,
         wallet_id=wallet_id,
+        request_id=caller_request_id,
+        reference=data.reference,
+        metadata=data.metadata,
     )
     return movement_reply(outcome)
 

@@ -32,14 +32,16 @@ class Families(Collector):
 def job_families(runs: Sequence[Runs]) -> Iterator[Metric]:
     """How the jobs of a process went."""
     outcomes = [(each.job, name, number) for each in runs for name, number in each.outcomes]
-    yield _counters("job_runs", "Runs of background jobs.", ("job", "outcome"), outcomes)
+    yield _counters("job_runs", "Runs of background jobs.", ("job_name", "outcome"), outcomes)
     yield _counters(
-        "job_seconds", "Seconds that their runs took.", ("job",), [(each.job, each.seconds) for each in runs]
+        "job_seconds", "Seconds that their runs took.", ("job_name",), [(each.job, each.seconds) for each in runs]
     )
     late = [(each.job, each.late_seconds()) for each in runs]
-    yield _gauges("job_late_seconds", "For how long a job has been due, or at work.", ("job",), late)
+    yield _gauges("job_late_seconds", "For how long a job has been due, or at work.", ("job_name",), late)
     ends = [(each.job, each.last_success) for each in runs if each.last_success is not None]
-    yield _gauges("job_last_success_timestamp_seconds", "When its last run ended that did not fail.", ("job",), ends)
+    yield _gauges(
+        "job_last_success_timestamp_seconds", "When its last run ended that did not fail.", ("job_name",), ends
+    )
 
 
 class WaitingWork:
@@ -60,7 +62,7 @@ class WaitingWork:
         if (found := self._backlog) is None:
             return
         age = 0.0 if found.oldest_event_at is None else time() - parse_instant(found.oldest_event_at).timestamp()
-        yield _gauge("outbox_events", "Events that were not handed out to targets yet.", found.events)
+        yield _gauge("outbox_events", "Events that were not fanned out to targets yet.", found.events)
         yield _gauge("outbox_oldest_seconds", "Age of the oldest of them; 0 without any.", max(0.0, age))
         yield _gauge("deliveries_waiting", "Notices that are to be sent, or sent again.", found.deliveries)
         yield _gauge("deliveries_dead", "Notices that were given up.", found.dead_deliveries)

@@ -23,7 +23,7 @@ MAX_PAGE = 1_000
 
 def _text(description: str, example: str) -> QueryParameter:
     return QueryParameter(
-        min_length=1, max_length=100, required=False, description=description, examples=[Example(value=example)]
+        pattern=r"^[^\x00]{1,100}$", required=False, description=description, examples=[Example(value=example)]
     )
 
 

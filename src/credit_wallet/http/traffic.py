@@ -73,10 +73,10 @@ class _Said(NamedTuple):
 
 
 class Traffic:
-    """Counts answers, and writes down refusals and a share of the rest."""
+    """Counts answers, and records refusals and a share of the rest."""
 
     def __init__(self, access_share: float = 0.0, *, writes: bool = False) -> None:
-        """``writes`` begins the thread that writes lines; without it nothing is written down."""
+        """``writes`` begins the thread that writes lines; without it nothing is logged."""
         self._share = access_share
         self._passed = 0.0
         self._counts: dict[tuple[str, str, int], int] = {}

@@ -73,7 +73,7 @@ class Maintenance:
 
     def growth(self, days: Days) -> list[Kept]:
         """Every table with rows: for how long they are kept, how many there are, and since when; reads all of them."""
-        return [*growth(self._ledger.reader.source, days)]
+        return [*growth(self._ledger.reader.source, days, self._ledger.clock().date())]
 
     def openings(self) -> list[Opening]:
         """Yen that backfilled wallets had and that no ledger entry explains; reads every row.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from credit_wallet.domain.cycle import format_instant
-from credit_wallet.domain.operators import Opened
-from credit_wallet.domain.tokens import is_mistyped, looked_up
+from credit_wallet.domain.operators import Opened, RevokedToken
+from credit_wallet.domain.tokens import is_mistyped, looked_up, new_token, token_hash
 from credit_wallet.domain.views import Access, SellerAccess
-from credit_wallet.errors import Unauthorized
+from credit_wallet.errors import InvalidRequest, Unauthorized
 from credit_wallet.ledger.ledger import Ledger
-from credit_wallet.stores import identity_rows
+from credit_wallet.stores import identity_rows, revoked_token_rows
 
 
 class Tokens:
@@ -50,6 +50,18 @@ class Tokens:
                 else "the token is unknown, revoked or expired; send the wallet's owner token or an agent key"
             )
         return access
+
+    def revoke(self, token: str) -> RevokedToken:
+        """Stop a token from opening anything, whatever it is: at once here, and within a second in other processes.
+
+        An agent key is revoked with all its tokens, an operator's key alone. An owner or a seller whose token this was
+        has none until it is rotated; an earlier token or a key of the host's ends, and what it opened stays. Called
+        again it answers the same, for months. Raises ``SecretNotFound`` for what is no token here.
+        """
+        digest = looked_up(token)
+        if digest is None:
+            raise InvalidRequest("token must have 1 to 512 characters", field="token")
+        return self._ledger.change_secrets(0, revoked_token_rows.revoke, digest, token_hash(new_token()))
 
     def has_ended(self, access: Opened) -> bool:
         """Whether the token that ``access`` came from has expired since."""

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from credit_wallet.domain.acts import ActFilter, ActView, Author
+from credit_wallet.domain.personal import PersonalPage
 from credit_wallet.domain.totals import LedgerTotals
 from credit_wallet.domain.usage_periods import Every
 from credit_wallet.domain.usage_views import UsageReport
@@ -324,6 +325,17 @@ class CreditWallet(WalletMovements, WalletHolds, WalletCorrections, WalletSettin
         from credit_wallet.ledger.log import all_of
 
         return all_of(self._ledger, wanted)
+
+    def personal_data(self, wallet_id: int, *, cursor: str | None = None, limit: int = 100) -> PersonalPage:
+        """What people have written about themselves in a wallet, or what names them, page by page.
+
+        Its ``items`` are labels, notes, facts, addresses, consents and the saved payment method, acts, and last the
+        entries, newest first; up to ``limit`` (at most 1,000). For the next page, pass ``next_cursor`` as ``cursor``.
+        Raises ``WalletNotFound`` and ``InvalidRequest``.
+        """
+        from credit_wallet.ledger.personal import personal_data
+
+        return personal_data(self._ledger, wallet_id, cursor, limit)
 
     def statement(self, wallet_id: int, cycle: str | None = None) -> Statement:
         """The statement of a billing cycle, YYYY-MM in the wallet's time zone, None for the current one.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
 
-from credit_wallet.domain.acts import Author
 from credit_wallet.domain.commands import Adjust, Freeze
 from credit_wallet.domain.corrections import CorrectionReason
 from credit_wallet.domain.outcomes import Adjusted, Configured, LotKind
@@ -12,6 +12,7 @@ from credit_wallet.domain.views import WalletView
 from credit_wallet.ledger import movements
 from credit_wallet.ledger.ledger import Ledger
 from credit_wallet.ledger.reading_lanes import MONEY, ReadingLanes
+from credit_wallet.rules.names import called
 from credit_wallet.rules.usage import Amount, checked_amount, checked_change
 
 if TYPE_CHECKING:
@@ -36,6 +37,9 @@ class WalletCorrections:
         kind: LotKind | None = None,
         expires_at: str | None = None,
         allow_debt: bool = False,
+        request_id: str | None = None,
+        reference: str | None = None,
+        metadata: Mapping[str, str] | None = None,
     ) -> Adjusted:
         """Correct a balance: ``"10"`` adds credit, ``"-10"`` takes it; neither counts as spending.
 
@@ -44,7 +48,8 @@ class WalletCorrections:
         and expires at ``expires_at`` (as in ``topup``) or never. It is taken in the order of spending, or of ``kind``
         alone. Nothing is taken that is not there, unless ``allow_debt`` makes a debt of what is missing.
 
-        Raises ``WalletNotFound``, ``InsufficientFunds``, ``InvalidAmount`` and ``InvalidRequest``.
+        Names are as in ``charge``. Raises ``WalletNotFound``, ``InsufficientFunds``, ``InvalidAmount`` and
+        ``InvalidRequest``.
         """
         end = movements.end_of_lot(self._ledger, wallet_id, expires_at)
         change_micros = checked_change(amount_yen)
@@ -60,6 +65,7 @@ class WalletCorrections:
                 end,
                 None,
                 allow_debt,
+                names=called(request_id, reference, metadata),
                 author=self._ledger.author,
             ),
         )
@@ -75,6 +81,9 @@ class WalletCorrections:
         kind: LotKind | None = None,
         expires_at: str | None = None,
         allow_debt: bool = False,
+        request_id: str | None = None,
+        reference: str | None = None,
+        metadata: Mapping[str, str] | None = None,
     ) -> Adjusted:
         """The asyncio twin of ``adjust``."""
         end = await self.reading_lanes.ask(MONEY, movements.end_of_lot, self._ledger, wallet_id, expires_at)
@@ -91,6 +100,7 @@ class WalletCorrections:
                 end,
                 None,
                 allow_debt,
+                names=called(request_id, reference, metadata),
                 author=self._ledger.author,
             ),
         )
@@ -105,6 +115,9 @@ class WalletCorrections:
         idempotency_key: str,
         allow_debt: bool = False,
         wallet_id: int | None = None,
+        request_id: str | None = None,
+        reference: str | None = None,
+        metadata: Mapping[str, str] | None = None,
     ) -> Adjusted:
         """Take back ``amount_yen`` of the manual top-up ``txn_id``, or all that is left of it.
 
@@ -119,7 +132,19 @@ class WalletCorrections:
         wallet_id = movements.wallet_of_entry(self._ledger, txn_id) if wallet_id is None else wallet_id
         return self._ledger.run(
             Adjusted,
-            _of_topup(wallet_id, txn_id, amount_yen, reason, note, idempotency_key, allow_debt, self._ledger.author),
+            Adjust(
+                wallet_id,
+                idempotency_key,
+                None if amount_yen is None else -checked_amount(amount_yen),
+                reason,
+                note,
+                None,
+                None,
+                txn_id,
+                allow_debt,
+                names=called(request_id, reference, metadata),
+                author=self._ledger.author,
+            ),
         )
 
     async def atake_back(
@@ -132,13 +157,28 @@ class WalletCorrections:
         idempotency_key: str,
         allow_debt: bool = False,
         wallet_id: int | None = None,
+        request_id: str | None = None,
+        reference: str | None = None,
+        metadata: Mapping[str, str] | None = None,
     ) -> Adjusted:
         """The asyncio twin of ``take_back``."""
         if wallet_id is None:
             wallet_id = await self.reading_lanes.ask(MONEY, movements.wallet_of_entry, self._ledger, txn_id)
         return await self._ledger.arun(
             Adjusted,
-            _of_topup(wallet_id, txn_id, amount_yen, reason, note, idempotency_key, allow_debt, self._ledger.author),
+            Adjust(
+                wallet_id,
+                idempotency_key,
+                None if amount_yen is None else -checked_amount(amount_yen),
+                reason,
+                note,
+                None,
+                None,
+                txn_id,
+                allow_debt,
+                names=called(request_id, reference, metadata),
+                author=self._ledger.author,
+            ),
         )
 
     # Standing
@@ -212,19 +252,3 @@ class WalletCorrections:
         from credit_wallet.ledger import closing
 
         return closing.merge(cast("CreditWallet", self), wallet_id, into_wallet_id, reason=reason, note=note)
-
-
-def _of_topup(
-    wallet_id: int,
-    txn_id: int,
-    amount_yen: Amount | None,
-    reason: CorrectionReason,
-    note: str,
-    idempotency_key: str,
-    allow_debt: bool,
-    author: Author,
-) -> Adjust:
-    change_micros = None if amount_yen is None else -checked_amount(amount_yen)
-    return Adjust(
-        wallet_id, idempotency_key, change_micros, reason, note, None, None, txn_id, allow_debt, author=author
-    )

@@ -17,6 +17,7 @@ from credit_wallet.rules import lots
 from credit_wallet.rules.batch import Batch, append
 from credit_wallet.rules.clawbacks import owe, remember_lots
 from credit_wallet.rules.credit import claw_back, credit, emit_lower
+from credit_wallet.rules.names import names_of_entry
 from credit_wallet.rules.refunds import named_entry
 from credit_wallet.rules.state import Allocation, EntryRecord, Lot, WalletState
 
@@ -54,7 +55,8 @@ def _add(batch: Batch, wallet: WalletState, command: Adjust, amount_micros: int)
     if command.expires_at is not None and command.expires_at <= batch.at:
         return InvalidRequest(f"expires_at {command.expires_at} is in the past", field="expires_at")
     kind, end = command.kind or "promo", command.expires_at
-    txn_id = credit(batch, wallet, amount_micros, kind, end, command.note, "adjustment", command.reason)
+    why, names = command.reason, names_of_entry(command)
+    txn_id = credit(batch, wallet, amount_micros, kind, end, command.note, "adjustment", why, names)
     if isinstance(txn_id, WalletError):
         return txn_id
     return Adjusted(wallet.wallet_id, amount_micros, wallet.balance_micros, txn_id, expires_at=end)
@@ -71,8 +73,17 @@ def _take(batch: Batch, wallet: WalletState, command: Adjust) -> Adjusted | Wall
         remember_lots(batch, wallet)
         wallet.balance_micros -= taken_micros
         taken = _taken(wallet, command, taken_micros)
-        why, note = command.reason, command.note
-        txn_id = append(batch, wallet, "reversal", -taken_micros, taken, note, cause="adjustment", reason=why)
+        txn_id = append(
+            batch,
+            wallet,
+            "reversal",
+            -taken_micros,
+            taken,
+            command.note,
+            cause="adjustment",
+            reason=command.reason,
+            names=names_of_entry(command),
+        )
         emit_lower(batch, wallet, taken, taken_micros)
     return Adjusted(wallet.wallet_id, -taken_micros, wallet.balance_micros, txn_id)
 
@@ -119,7 +130,8 @@ def _take_back_topup(batch: Batch, wallet: WalletState, command: Adjust, txn_id:
         return _short(wallet, wanted_micros, unused_micros, of_topup, "take that back")
     topup.returned_micros += wanted_micros
     batch.decision.returned[txn_id] = topup
-    taken_micros, entry_id = claw_back(batch, wallet, txn_id, wanted_micros, command.note, "adjustment", command.reason)
+    why, names = command.reason, names_of_entry(command)
+    taken_micros, entry_id = claw_back(batch, wallet, txn_id, wanted_micros, command.note, "adjustment", why, names)
     return Adjusted(wallet.wallet_id, -taken_micros, wallet.balance_micros, entry_id)
 
 

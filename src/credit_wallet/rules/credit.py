@@ -118,6 +118,7 @@ def claw_back(
     note: str | None,
     cause: Cause,
     reason: CorrectionReason | None = None,
+    names: Names | None = None,
 ) -> tuple[int, int | None]:
     """Claw back credit of top-up ``topup_txn_id``; return how much could be taken, and the entry if any was.
 
@@ -132,7 +133,7 @@ def claw_back(
     wallet.balance_micros -= taken_micros
     taken = lots.take_from(wallet.lots, topup_txn_id, taken_micros)
     note_taken(clawback, taken)
-    of_topup: dict[str, Any] = {"related_txn_id": topup_txn_id, "cause": cause, "reason": reason}
+    of_topup: dict[str, Any] = {"related_txn_id": topup_txn_id, "cause": cause, "reason": reason, "names": names}
     txn_id = append(batch, wallet, "reversal", -taken_micros, taken, note, **of_topup)
     emit_lower(batch, wallet, taken, taken_micros)
     return taken_micros, txn_id

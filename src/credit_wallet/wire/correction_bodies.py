@@ -11,6 +11,7 @@ from credit_wallet.domain.corrections import CorrectionReason
 from credit_wallet.domain.money import MAX_AMOUNT_YEN
 from credit_wallet.domain.outcomes import LotKind
 from credit_wallet.wire.bodies import Amount, Body, End, Id, Note
+from credit_wallet.wire.names import Metadata, Reference
 
 CHANGE_PATTERN = r"^(?=.*[1-9])-?(0|[1-9][0-9]{0,12})(\.[0-9]{1,6})?$"
 """A decimal other than 0, with up to six places, below zero or above."""
@@ -41,6 +42,8 @@ class AdjustBody(Body, frozen=True):
     kind: LotKind | None = None
     expires_at: End | None = None
     allow_debt: bool = False
+    reference: Reference | None = None
+    metadata: Metadata | None = None
 
 
 class TakeBackBody(Body, frozen=True):
@@ -51,6 +54,8 @@ class TakeBackBody(Body, frozen=True):
     reason: CorrectionReason = "mistyped_topup"
     amount_yen: Amount | None = None
     allow_debt: bool = False
+    reference: Reference | None = None
+    metadata: Metadata | None = None
 
 
 class FreezeBody(Body, frozen=True):

@@ -7,6 +7,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from credit_wallet.domain.permissions import Role
+from credit_wallet.domain.tokens import MAX_TOKEN_LENGTH
 from credit_wallet.ledger.operators import NAME_PATTERN
 from credit_wallet.wire.bodies import Body
 
@@ -16,6 +17,12 @@ class CreateOperatorBody(Body, frozen=True):
 
     name: Annotated[str, Meta(pattern=NAME_PATTERN)]
     role: Role
+
+
+class RevokeTokenBody(Body, frozen=True):
+    """A token to revoke, whatever it is."""
+
+    token: Annotated[str, Meta(min_length=1, max_length=MAX_TOKEN_LENGTH)]
 
 
 class ConfigureOperatorBody(Body, frozen=True):

@@ -7,13 +7,15 @@ never the key, says in the log who did what.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from itertools import pairwise
+from secrets import compare_digest
 
 from msgspec import Struct
 
 from credit_wallet.config import METRICS_TOKEN, OPERATOR_KEY, OPERATOR_KEYS
+from credit_wallet.domain.tokens import looked_up
 from credit_wallet.errors import InvalidRequest
 
 SHORTEST_KEY = 32
@@ -64,6 +66,18 @@ def operator_keys(environment: Mapping[str, str] | None = None) -> tuple[Operato
         if len({*values}) < len(keys):
             raise _wrong(f"has a {what} twice, or one that {OPERATOR_KEY.name} has; give each {what} once")
     return tuple(keys)
+
+
+def require_not_of_environment(token: str, keys: Iterable[OperatorKey]) -> None:
+    """Raises ``InvalidRequest`` for one of ``keys``: only the environment takes those back."""
+    digest = bytes.fromhex(looked_up(token) or "")
+    found = [key.name for key in keys if compare_digest(key.digest, digest)]
+    if found:
+        raise InvalidRequest(
+            f"this is the environment's key {found[0]}; take it out of {OPERATOR_KEY.name} or {OPERATOR_KEYS.name} and "
+            "start the service again",
+            field="token",
+        )
 
 
 def metrics_key(environment: Mapping[str, str] | None = None) -> OperatorKey | None:

@@ -90,7 +90,7 @@ _ACCESS = {
         403,
         "Forbidden",
         "The token is valid but not allowed to do this. Use the kind of token that the message names.",
-        optional=("field", "txn_id", "hold_id"),
+        optional=("key_id", "field", "txn_id", "hold_id"),
     ),
     "origin_not_allowed": _P(
         403, "Origin not allowed", "A page of another site called MCP. Call it from the same origin, or without a page."

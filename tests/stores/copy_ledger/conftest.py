@@ -69,7 +69,8 @@ class Writer:
             )
             held = self.move("hold", wallet_id, "90.5", idempotency_key=f"{name} hold", facts=ODD_FACTS)
             self.move("capture", held.hold_id, "55.25")
-            self.move("charge", wallet_id, "0.000001", idempotency_key=f"{name} facts", facts=ODD_FACTS)
+            names = {"request_id": f"req-{number}", "reference": "注文 1", "metadata": ODD_FACTS}
+            self.move("charge", wallet_id, "0.000001", idempotency_key=f"{name} facts", facts=ODD_FACTS, **names)
             released = self.move("hold", wallet_id, 80, idempotency_key=f"{name} hold 2", key_id=key_ids[number])
             self.move("release", released.hold_id, idempotency_key=f"{name} release")
             self.move("topup", wallet_id, 33, idempotency_key=f"{name} lapses", expires_at=expiry, promo=True)
@@ -120,7 +121,13 @@ def write(path: Path) -> Book:
     for label in ODD_TEXTS[:2]:
         seller = wallets.sellers.create(label=label)
     wallets.sellers.revoke(seller.seller_id)
-    wallets.keys.create(wallet_ids[2], expires_at="2027-01-01T00:00:00Z")
+    wallets.keys.create(wallet_ids[2], expires_at="2027-01-01T00:00:00Z", scopes=["read"])
+    for name in ("alice", "bob"):
+        operator = wallets.operators.create(name, "support")
+    wallets.operators.rotate(operator.operator_id)
+    wallets.operators.revoke(operator.operator_id)
+    wallets.secrets.register(wallet_ids[2], sha256(b"leaked").hexdigest())
+    wallets.tokens.revoke("leaked")
     wallets.freeze(wallet_ids[2])
 
     odd = Author("operator", ODD_TEXTS[0])

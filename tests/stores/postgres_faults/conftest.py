@@ -23,11 +23,12 @@ def own_databases() -> Iterator[PostgresDatabases]:
 
 @pytest.fixture(scope="module", params=[1, 4], ids=["one-lane", "four-lanes"])
 def ledger(own_databases: PostgresDatabases, request: pytest.FixtureRequest) -> Iterator[Ledger]:
-    """Its readers try more often to connect than usual, for tests that are impatient."""
+    """Proved at the end. Its readers try more often to connect than usual, for tests that are impatient."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(database, "RECONNECT_SECONDS", 0.1)
         with own_databases.ledger() as url, closing(Ledger(url, request.param)) as opened:
             yield opened
+            assert opened.wallets.verify() == []
 
 
 @pytest.fixture

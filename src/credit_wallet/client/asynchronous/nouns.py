@@ -11,6 +11,7 @@ from credit_wallet.client.asynchronous.purchases import AsyncPurchases
 from credit_wallet.client.asynchronous.secrets import AsyncSecrets
 from credit_wallet.client.asynchronous.sellers import AsyncSellers
 from credit_wallet.client.asynchronous.targets import AsyncTargets
+from credit_wallet.client.asynchronous.tokens import AsyncTokens
 from credit_wallet.client.asynchronous.topups import AsyncTopups
 from credit_wallet.client.asynchronous.transfers import AsyncTransfers
 from credit_wallet.client.asynchronous.wallets import AsyncWallets
@@ -63,6 +64,11 @@ class AsyncNouns(AsyncOneWallet):
     def sellers(self) -> AsyncSellers:
         """The operator's sellers."""
         return AsyncSellers(self._send)
+
+    @property
+    def tokens(self) -> AsyncTokens:
+        """Tokens of every kind, to revoke."""
+        return AsyncTokens(self._send)
 
     @property
     def operators(self) -> AsyncOperators:

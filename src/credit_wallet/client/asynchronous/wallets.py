@@ -11,6 +11,7 @@ from credit_wallet.client.responses import read_as
 from credit_wallet.client.transport import AsyncSend
 from credit_wallet.domain.corrections import CorrectionReason
 from credit_wallet.domain.outcomes import BudgetMode, LotKind, Outcome
+from credit_wallet.domain.personal import PersonalPage
 from credit_wallet.domain.views import CreatedWallet, WalletView
 from credit_wallet.rules.usage import Amount
 from credit_wallet.wire.bodies import CreateWalletBody, OperatorTopupBody, PriceGroupBody, ReplaceTokenBody
@@ -77,6 +78,14 @@ class AsyncWallets:
         path = f"/operator/wallets/{wallet_id:d}/merge"
         return await self._send(Call("POST", path, read_as(WalletView), MergeBody(into_wallet_id, note, reason)))
 
+    async def personal_data(self, wallet_id: int, *, cursor: str | None = None, limit: int = 100) -> PersonalPage:
+        """What people have written about themselves in a wallet, or what names them, page by page.
+
+        For the next page, pass ``next_cursor`` as ``cursor``; ``limit`` is 1 to 1,000. Raises ``WalletNotFound``.
+        """
+        path = f"/operator/wallets/{wallet_id:d}/personal-data"
+        return await self._send(calls.get(path, read_as(PersonalPage), cursor=cursor, limit=limit))
+
     async def set_price_group(self, wallet_id: int, price_group: str | None) -> WalletView:
         """Let the prices of a group count for a wallet, or those of none."""
         path = f"/operator/wallets/{wallet_id:d}/price-group"
@@ -129,10 +138,16 @@ class AsyncWallets:
         kind: LotKind | None = None,
         expires_at: str | None = None,
         allow_debt: bool = False,
+        request_id: str | None = None,
+        reference: str | None = None,
+        metadata: Mapping[str, str] | None = None,
     ) -> Outcome:
         """Correct a balance: ``"10"`` adds credit, promotional unless ``kind`` says paid; ``"-10"`` takes it."""
-        body = AdjustBody(calls.sent_change(amount_yen), reason, note, kind, expires_at, allow_debt)
-        return await self._send(calls.move(f"/operator/wallets/{wallet_id:d}/adjust", body, idempotency_key))
+        names = calls.named(reference, metadata)
+        body = AdjustBody(calls.sent_change(amount_yen), reason, note, kind, expires_at, allow_debt, **names)
+        return await self._send(
+            calls.move(f"/operator/wallets/{wallet_id:d}/adjust", body, idempotency_key, request_id)
+        )
 
     async def take_back(
         self,
@@ -144,11 +159,17 @@ class AsyncWallets:
         reason: CorrectionReason = "mistyped_topup",
         idempotency_key: str | None = None,
         allow_debt: bool = False,
+        request_id: str | None = None,
+        reference: str | None = None,
+        metadata: Mapping[str, str] | None = None,
     ) -> Outcome:
         """Take back the manual top-up ``txn_id``, in full or ``amount_yen`` of it, as far as it is unused."""
         amount = None if amount_yen is None else calls.sent_exactly(amount_yen)
-        body = TakeBackBody(txn_id, note, reason, amount, allow_debt)
-        return await self._send(calls.move(f"/operator/wallets/{wallet_id:d}/take-back", body, idempotency_key))
+        names = calls.named(reference, metadata)
+        body = TakeBackBody(txn_id, note, reason, amount, allow_debt, **names)
+        return await self._send(
+            calls.move(f"/operator/wallets/{wallet_id:d}/take-back", body, idempotency_key, request_id)
+        )
 
     async def replace_token(self, wallet_id: int, *, overlap_seconds: int = 0) -> CreatedWallet:
         """A new owner token for a wallet whose token is lost or has leaked."""

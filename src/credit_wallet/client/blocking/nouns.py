@@ -11,6 +11,7 @@ from credit_wallet.client.blocking.purchases import Purchases
 from credit_wallet.client.blocking.secrets import Secrets
 from credit_wallet.client.blocking.sellers import Sellers
 from credit_wallet.client.blocking.targets import Targets
+from credit_wallet.client.blocking.tokens import Tokens
 from credit_wallet.client.blocking.topups import Topups
 from credit_wallet.client.blocking.transfers import Transfers
 from credit_wallet.client.blocking.wallets import Wallets
@@ -63,6 +64,11 @@ class Nouns(OneWallet):
     def sellers(self) -> Sellers:
         """The operator's sellers."""
         return Sellers(self._send)
+
+    @property
+    def tokens(self) -> Tokens:
+        """Tokens of every kind, to revoke."""
+        return Tokens(self._send)
 
     @property
     def operators(self) -> Operators:

@@ -61,6 +61,14 @@ _OF_CORRECTIONS: dict[str, About] = {
 }
 
 PROPERTIES_OF_TYPE: dict[str, About] = {
+    "PersonalPage.items": _A("What there is of people, in the order of kinds."),
+    "PersonalPage.next_cursor": _A("Send it as `cursor` for the next page; null on the last one.", ("entry:4711",)),
+    "PersonalItem.kind": _A(
+        "`wallet`, `key`, `target`, `consent`, `budget`, `grant`, `hold`, `payer`, `act` or `entry`.", ("entry",)
+    ),
+    "PersonalItem.id": _A("Its id, or its number among those of the wallet.", (4_711,)),
+    "PersonalItem.at": _time("When it was made; null where nothing says so."),
+    "PersonalItem.data": _A("What it says, by the names of its fields.", ({"note": "research for Ms Sato"},)),
     "ActPage.acts": _A("The acts, newest first."),
     "ActPage.next_cursor": _A("Send it as `cursor` for the next page; null on the last one.", (120,)),
     "ActView.act_id": _A("Id of the act.", (121,)),
@@ -248,6 +256,13 @@ PROPERTIES_OF_TYPE: dict[str, About] = {
     "ConfigureOperatorBody.role": _A("What the operator is there for.", ("support",)),
     "CreatedOperator.role": _A("What the operator is there for.", ("support",)),
     "OperatorView.role": _A("What the operator is there for.", ("support",)),
+    "RevokeTokenBody.token": _A("The token, or the key of the host's own.", ("cw_live_0000",)),
+    "RevokedToken.kind": _A("What it was.", ("agent_key",)),
+    "RevokedToken.wallet_id": _A("The wallet that it opened; null for sellers and operators.", (1,)),
+    "RevokedToken.key_id": _A("The agent key; null for everybody else.", (7,)),
+    "RevokedToken.seller_id": _A("The seller; null for everybody else.", (3,)),
+    "RevokedToken.operator_id": _A("The operator; null for everybody else.", (3,)),
+    "RevokedToken.revoked_at": _A("Since when it opens nothing.", ("2026-11-28T10:00:00.000Z",)),
     "OperatorView.name": _A("Name for people.", ("alice",)),
     "OperatorKeyView.prefix": _A("The first characters of the token.", ("cw_operator_7Hq2",)),
     "CreatedKey.key_id": _A("Id of the agent key.", (7,)),

@@ -65,10 +65,7 @@ def back_up(
     with workshop_beside(file) as workshop:
         copy = workshop / file.name
         database.write_file(copy, progress)
-        if prove:
-            require_sound(copy, f"the ledger of {file}", now)
-        with closing(SqliteDatabase(copy).open_source()) as source:
-            seal = latest_seal(source)
+        seal = sealed_and_sound(copy, f"the ledger of {file}", now) if prove else _seal_of(copy)
         size = copy.stat().st_size
         try:
             place(copy, file, over_another=overwrite)
@@ -91,8 +88,10 @@ def require_free(file: Path, *, overwrite: bool) -> None:
             )
 
 
-def require_sound(file: Path, what: str, now: datetime, anchors: Iterable[Anchor] = ()) -> None:
-    """Prove the ledger in ``file``, which is left as it is: no page is damaged, every invariant holds.
+def sealed_and_sound(file: Path, what: str, now: datetime, anchors: Iterable[Anchor] = ()) -> Anchor | None:
+    """Prove the ledger in ``file``, which is left as it is, and return its latest seal.
+
+    No page is damaged, and every invariant holds.
 
     One of an earlier release, or with entries of plain SQL, is proved on a copy that is brought up to date. Raises
     ``BackupRefused`` and ``DatabaseError``; ``MigrationError`` when the ledger is of a later release.
@@ -110,12 +109,22 @@ def require_sound(file: Path, what: str, now: datetime, anchors: Iterable[Anchor
         proving.at(source) as (snapshot, proved),
     ):
         violations = verify(snapshot, anchors=anchors, prove=proved, pieces=proving.pieces)
+        seal = latest_seal(snapshot)
     if violations:
         raise BackupRefused(
             f"{what} breaks {len(violations)} invariants, the first of them {violations[0].message}; "
             "credit-wallet verify names them all",
             violations=len(violations),
         )
+    return seal
+
+
+def _seal_of(file: Path) -> Anchor | None:
+    """The latest seal of a ledger that is not proved; None as well if it is of an earlier release."""
+    if not _is_up_to_date(SqliteDatabase(file)):
+        return None
+    with closing(SqliteDatabase(file).open_source()) as source:
+        return latest_seal(source)
 
 
 def _is_up_to_date(database: SqliteDatabase) -> bool:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date, timedelta
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -15,6 +16,9 @@ from credit_wallet.stores import Source
 from credit_wallet.stores.sql import statements
 
 FOR_GOOD = "for good"
+LATE_DAYS = 2
+"""How long after its time a row may still be there: pruning takes turns with charges."""
+
 WHILE_THERE = "as long as what it is about"
 
 
@@ -33,13 +37,20 @@ class Kept(Struct, frozen=True):
     kept: str
     rows: int
     oldest: str | None
+    is_late: bool = False
+    """Whether rows are there that should have been deleted days ago."""
+
+    @property
+    def name(self) -> str:
+        """The table's name, without what all begin with."""
+        return self.table.removeprefix("am_credit_")
 
 
 class Backlog(Struct, frozen=True):
     """What waits to be done, and how large the database is."""
 
     events: int
-    """Events that were not handed out to targets yet."""
+    """Events that were not fanned out to targets yet."""
 
     oldest_event_at: str | None
     deliveries: int
@@ -52,13 +63,12 @@ class Backlog(Struct, frozen=True):
     database_bytes: int
 
 
-_OVER = "{days} days after it is over"
-
 _TABLES: tuple[tuple[str, str, str | None], ...] = (
     ("am_credit_wallet", FOR_GOOD, "created_at"),
     ("am_credit_transaction_log", FOR_GOOD, "occurred_at"),
     ("am_credit_act", FOR_GOOD, "occurred_at"),
     ("am_credit_seal", FOR_GOOD, "sealed_at"),
+    ("am_credit_entry_name", FOR_GOOD, None),
     ("am_credit_lot", FOR_GOOD, None),
     ("am_credit_hold", "captured ones for good, others {closed} days after they end", "created_at"),
     ("am_credit_returned", FOR_GOOD, None),
@@ -75,7 +85,7 @@ _TABLES: tuple[tuple[str, str, str | None], ...] = (
     ("am_credit_price", FOR_GOOD, None),
     ("am_credit_idempotency", "{idempotency} days", "created_on"),
     ("am_credit_purchase", "{idempotency} days after it is served or undone", "changed_on"),
-    ("am_credit_outbox", "{notices} days after it was handed out", "occurred_at"),
+    ("am_credit_outbox", "{notices} days after it was fanned out", "occurred_at"),
     ("am_credit_delivery", "{notices} days after it was sent or given up", "created_at"),
     ("am_credit_mail_count", "the day", "day"),
     ("am_credit_target", "until it is removed; a mailbox that nobody confirms, 3 days", "created_at"),
@@ -86,6 +96,9 @@ _TABLES: tuple[tuple[str, str, str | None], ...] = (
     ("am_credit_secret", "{closed} days after it ends", "created_at"),
     ("am_credit_end", WHILE_THERE, None),
     ("am_credit_seller", FOR_GOOD, "created_at"),
+    ("am_credit_operator", FOR_GOOD, "created_at"),
+    ("am_credit_operator_key", FOR_GOOD, "created_at"),
+    ("am_credit_revoked_token", FOR_GOOD, "revoked_at"),
     ("am_credit_grant", "{closed} days after it is canceled, if nothing came of it", "created_at"),
     ("am_credit_grant_occurrence", FOR_GOOD, "came_at"),
     ("am_credit_budget", FOR_GOOD, "created_at"),
@@ -104,12 +117,15 @@ _TABLES: tuple[tuple[str, str, str | None], ...] = (
 TABLES = frozenset(table for table, _, _ in _TABLES)
 
 
-def growth(source: Source, days: Days) -> Iterator[Kept]:
+def growth(source: Source, days: Days, today: date) -> Iterator[Kept]:
     """Every table of a ledger that has rows; each is counted, which reads all of it."""
     for table, kept, dated in _TABLES:
         [(rows, oldest)] = source.rows(f"SELECT count(*), {f'min({dated})' if dated else 'NULL'} FROM {table}", {})
         if rows:
-            yield Kept(table, kept.format(**days._asdict()), rows, None if oldest is None else _date(str(oldest)))
+            since = None if oldest is None else _day(str(oldest))
+            limit = (today - timedelta(days=days.idempotency + LATE_DAYS)).isoformat()
+            is_late = table == "am_credit_idempotency" and since is not None and since < limit
+            yield Kept(table, kept.format(**days._asdict()), rows, since, is_late)
 
 
 def backlog(source: Source) -> Backlog:
@@ -122,6 +138,6 @@ def backlog(source: Source) -> Backlog:
     return Backlog(events, oldest, deliveries, dead, dict(source.rows(sql["topups_by_status"], {})), int(size))
 
 
-def _date(text: str) -> str:
-    """A date, also of those days that idempotency keys have as a number."""
-    return day_of_number(text) if len(text) < len("2026-01") else text
+def _day(text: str) -> str:
+    """A day or a month, also of a day that idempotency keys have as a number."""
+    return day_of_number(text) if text.isdigit() else text[: len("2026-01-01")]

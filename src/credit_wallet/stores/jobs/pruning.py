@@ -103,6 +103,8 @@ _MONTHS = (
             "DELETE FROM am_credit_end WHERE identity = 'key' AND identity_id = :key AND wallet_id = :wallet_id",
         ),
     ),
+    _Kept("am_credit_operator_key", "operator_key_id", "coalesce(revoked_at, ends_at) < :before"),
+    _Kept("am_credit_revoked_token", "token_hash", "revoked_at < :before", ""),
     _Kept("am_credit_secret", "token_hash", "ends_at < :before", ""),
     _Kept("am_credit_grant", "grant_id", "canceled_at < :before AND next_occurrence = 0"),
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,8 +19,8 @@ from msgspec import Struct
 
 from credit_wallet.errors import BackupRefused, DatabaseError, DatabaseLocked
 from credit_wallet.stores import Progress
-from credit_wallet.stores.jobs.backup import BESIDE_A_DATABASE, require_sound
-from credit_wallet.stores.jobs.seals import Anchor, latest_seal
+from credit_wallet.stores.jobs.backup import BESIDE_A_DATABASE, sealed_and_sound
+from credit_wallet.stores.jobs.seals import Anchor
 from credit_wallet.stores.sqlite.connection import connect_alone, make_folder
 from credit_wallet.stores.sqlite.database import SqliteDatabase
 from credit_wallet.stores.sqlite.file import LOG
@@ -93,9 +93,7 @@ def _proved_copy(file: Path, copy: Path, now: datetime, progress: Progress, anch
     if not file.is_file():
         raise BackupRefused(f"{file} is not a file; name a backup", file=str(file))
     copy_of_resting_ledger(file, copy, progress)
-    require_sound(copy, f"the ledger in {file}", now, anchors)
-    with closing(SqliteDatabase(copy).open_source()) as source:
-        return latest_seal(source)
+    return sealed_and_sound(copy, f"the ledger in {file}", now, anchors)
 
 
 def _files_of(path: Path) -> list[Path]:

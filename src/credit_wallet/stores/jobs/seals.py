@@ -84,13 +84,13 @@ ON CONFLICT DO NOTHING
 RETURNING seal_id
 """
 _OLDEST_UNSEALED = """
-SELECT occurred_at, (SELECT sealed_at FROM am_credit_seal ORDER BY seal_id DESC LIMIT 1)
+SELECT occurred_at, (SELECT sealed_at FROM am_credit_seal WHERE entries > 0 ORDER BY seal_id DESC LIMIT 1)
 FROM am_credit_transaction_log
 WHERE txn_id > coalesce((SELECT last_txn_id FROM am_credit_seal ORDER BY seal_id DESC LIMIT 1), 0)
 ORDER BY txn_id LIMIT 1
 """
 _OLDEST_UNSEALED_ACT = """
-SELECT occurred_at, (SELECT sealed_at FROM am_credit_seal ORDER BY seal_id DESC LIMIT 1)
+SELECT occurred_at, (SELECT sealed_at FROM am_credit_seal WHERE acts > 0 ORDER BY seal_id DESC LIMIT 1)
 FROM am_credit_act
 WHERE act_id > coalesce((SELECT last_act_id FROM am_credit_seal ORDER BY seal_id DESC LIMIT 1), 0)
 ORDER BY act_id LIMIT 1
@@ -188,8 +188,8 @@ def latest_seal(source: Source) -> Anchor | None:
 def unsealed_since(source: Source) -> datetime | None:
     """Since when entries or acts have waited for a seal; None when all are sealed.
 
-    That is when the oldest of them came in, or when the ledger was last sealed: an entry may be backdated, and one of
-    plain SQL may have an unreadable date.
+    That is when the oldest of them came in, or when some of its kind were last sealed: an entry may be backdated, and
+    one of plain SQL may have an unreadable date.
     """
     waiting = [_waiting_since(source, oldest) for oldest in (_OLDEST_UNSEALED, _OLDEST_UNSEALED_ACT)]
     return min((since for since in waiting if since is not None), default=None)

@@ -1,6 +1,6 @@
 -- What waits to be done, and the size of the database.
 
--- waiting_events: events that were not handed out yet, and the time of the oldest
+-- waiting_events: events that were not fanned out yet, and the time of the oldest
 SELECT count(*), min(occurred_at) FROM am_credit_outbox WHERE handed_out = 0;
 
 -- waiting_deliveries: notices that are to be sent
