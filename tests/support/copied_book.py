@@ -79,6 +79,9 @@ TABLES = {
     "am_credit_grant",
     "am_credit_grant_occurrence",
     "am_credit_auto_topup_consent",
+    "am_credit_reference",
+    "am_credit_profile",
+    "am_credit_search_term",
 }
 
 ODD_TEXTS = (

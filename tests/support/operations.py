@@ -154,6 +154,7 @@ OPERATIONS: dict[str, Scenario] = {
         {"wallet_id": world.wallets.create().wallet_id}, {"into_wallet_id": world.owner_id, "note": "registered twice"}
     ),
     "POST /operator/wallets/{wallet_id}/price-group": lambda world: Sent(_wallet(world), {"price_group": "partners"}),
+    "POST /operator/wallets/{wallet_id}/metadata": lambda world: Sent(_wallet(world), {"metadata": {"plan": "pro"}}),
     "POST /operator/wallets/{wallet_id}/token/rotate": lambda world: Sent(
         {"wallet_id": world.other_id}, {"overlap_seconds": 60}
     ),
@@ -176,6 +177,7 @@ OPERATIONS: dict[str, Scenario] = {
     "DELETE /operator/operators/{operator_id}": lambda world: Sent(_operator(world)),
     "POST /operator/operators/{operator_id}/keys": lambda world: Sent(_operator(world), {}),
     "DELETE /operator/operators/{operator_id}/keys/{operator_key_id}": lambda world: Sent(_operator_key(world)),
+    "POST /operator/tokens/revoke": lambda world: Sent(body={"token": world.wallets.keys.create(world.owner_id).token}),
     "POST /operator/sellers": lambda _: Sent(body={"label": "shop"}),
     "DELETE /operator/sellers/{seller_id}": lambda world: Sent(_seller(world)),
     "POST /operator/sellers/{seller_id}/rotate": lambda world: Sent(_seller(world), {}),

@@ -97,7 +97,9 @@ def write(path: Path) -> Book:
     wallets, clock = writer.wallets, writer.clock
     wallet_ids = [
         wallets.create().wallet_id,
-        wallets.create(label=ODD_TEXTS[0], monthly_budget_yen=600, time_zone="Asia/Tokyo").wallet_id,
+        wallets.create(
+            label=ODD_TEXTS[0], monthly_budget_yen=600, time_zone="Asia/Tokyo", reference=ODD_TEXTS[1]
+        ).wallet_id,
         wallets.create(label=ODD_TEXTS[1], auto_topup_threshold=2_200, auto_topup_amount=9_000).wallet_id,
     ]
     key_ids = [

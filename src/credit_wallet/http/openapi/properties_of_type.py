@@ -61,6 +61,14 @@ _OF_CORRECTIONS: dict[str, About] = {
 }
 
 PROPERTIES_OF_TYPE: dict[str, About] = {
+    "ReferencedWallet.owner_token": _A(
+        "The owner token, shown this once; null for a wallet that had the reference already.", ("cw_live_…",)
+    ),
+    "WalletView.reference": _A("The host's id of the customer; null for none, and for agents.", ("cust_1",)),
+    "WalletReply.reference": _A("The host's id of the customer; null for none, and for agents.", ("cust_1",)),
+    "CreateWalletBody.reference": _A(
+        "Your id of the customer, unique among wallets: the same one returns the same wallet.", ("cust_1",)
+    ),
     "PersonalPage.items": _A("What there is of people, in the order of kinds."),
     "PersonalPage.next_cursor": _A("Send it as `cursor` for the next page; null on the last one.", ("entry:4711",)),
     "PersonalItem.kind": _A(

@@ -69,10 +69,14 @@ _TABLES: tuple[tuple[str, str, str | None], ...] = (
     ("am_credit_act", FOR_GOOD, "occurred_at"),
     ("am_credit_seal", FOR_GOOD, "sealed_at"),
     ("am_credit_entry_name", FOR_GOOD, None),
+    ("am_credit_reference", FOR_GOOD, None),
+    ("am_credit_profile", FOR_GOOD, "created_at"),
+    ("am_credit_search_term", FOR_GOOD, None),
     ("am_credit_lot", FOR_GOOD, None),
     ("am_credit_hold", "captured ones for good, others {closed} days after they end", "created_at"),
     ("am_credit_returned", FOR_GOOD, None),
     ("am_credit_cycle_spend", FOR_GOOD, "billing_cycle"),
+    ("am_credit_month_total", FOR_GOOD, None),
     ("am_credit_cycle_segment", FOR_GOOD, "billing_cycle"),
     ("am_credit_clawback", FOR_GOOD, None),
     ("am_credit_sale", FOR_GOOD, None),
@@ -112,6 +116,7 @@ _TABLES: tuple[tuple[str, str, str | None], ...] = (
     ("am_credit_month_total", FOR_GOOD, "month"),
     ("am_credit_totals", WHILE_THERE, "counted_at"),
     ("am_credit_counted", WHILE_THERE, None),
+    ("am_credit_totals", WHILE_THERE, None),
     ("am_credit_installation", FOR_GOOD, None),
 )
 """Table, for how long, and the column that dates its rows."""
