@@ -59,8 +59,8 @@ _FORMS = {
     "quantity": 'a decimal above 0 in plain digits with up to six places, such as "0.5"',
     "quiet_hours": "a range of hours such as 22:00-07:00",
     "raised_limit_yen": 'a decimal in plain digits with up to six places, such as "3.30"',
-    "reason": "one of closing, customer_request, duplicate_charge, fraud, goodwill, leaked_token, merge, mistyped_topup, "
-    "other, service_failure or write_off; of an undone purchase, text without NUL characters",
+    "reason": "one of closing, customer_request, duplicate_charge, fraud, goodwill, leaked_token, merge, "
+    "mistyped_topup, other, service_failure or write_off; of an undone purchase, text without NUL characters",
     "reference": "up to 255 characters without control characters",
     "role": "viewer, support, finance, seller or admin",
     "rows": "entries, keys, notes or items",
