@@ -100,8 +100,8 @@ def test_wallets_are_listed_by_page(shell: Shell) -> None:
     first = shell.run("--db", shell.url, "wallet", "list", "--limit", 2)
     cursor = first.err.split()[-1]
     assert first.err == f"There may be more: --cursor {cursor}\n"
-    pages = [shell.json("wallet", "list", "--limit", 2, *more) for more in ((), ("--cursor", cursor))]
-    assert [[wallet["wallet_id"] for wallet in page] for page in pages] == [[1, 2], [3]]
+    [last] = shell.json("wallet", "list", "--limit", 2, "--cursor", cursor)
+    assert last["wallet_id"] == 3
 
 
 def test_a_list_shows_amounts_whole_in_a_narrow_terminal(shell: Shell) -> None:
