@@ -88,7 +88,7 @@ def list_wallets(
     sort: Annotated[
         WalletSort,
         QueryParameter(
-            description="The order; `-` begins with the largest. `balance` and `spent` are for at most 4,000 wallets, "
+            description="The order; `-` begins with the largest. `balance` and `spent` are for at most 1,000 wallets, "
             "as `query` or `status` leaves them.",
             examples=[Example(value="-created_at")],
         ),
@@ -107,7 +107,7 @@ def list_wallets(
 ) -> WalletPage:
     """List and search wallets
 
-    The wallets for which all that is sent is true, page by page. A page pauses after some thousand wallets that were
+    The wallets for which all that is sent is true, page by page. A page pauses after a thousand wallets that were
     looked at, with fewer than `limit` or none; `next_cursor` goes on from there, and is null at the end.
     """
     return wallets.search(words, reference=reference, status=status, sort=sort, cursor=cursor, limit=limit)
