@@ -40,6 +40,7 @@ def log_to_stderr() -> None:
     entries_to_stderr()
     handler = _ToStderr()
     handler.setFormatter(_OneLine())
+    handler.addFilter(_says_no_address)
     root = logging.getLogger()
     root.handlers = [each for each in root.handlers if not isinstance(each, _ToStderr)]
     root.addHandler(handler)
@@ -168,6 +169,14 @@ class _OneLine(logging.Formatter):
         )
         line: str = formatter.format(record)
         return line
+
+
+def _says_no_address(record: logging.LogRecord) -> bool:
+    """Whether a library's entry may be logged: Apprise's name mailboxes, and the tokens in the addresses of services.
+
+    The wallet has an entry of its own for each notice that is not delivered, which names the target by its number.
+    """
+    return record.name.partition(".")[0] != "apprise"
 
 
 class _ToStderr(logging.StreamHandler[Any]):

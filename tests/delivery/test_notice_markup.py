@@ -157,26 +157,31 @@ def strings_in(value: Any) -> Iterator[str]:
             yield from strings_in(each)
 
 
-@pytest.mark.parametrize("label", HOSTILE)
-@pytest.mark.parametrize("url", OWNERS + OPERATORS, ids=lambda url: f"{url[:12]}{url.partition('?')[2]}")
-def test_a_label_and_a_reason_are_text_in_every_service(url: str, label: str, sent: list[bytes]) -> None:
-    send(url, alert(label))
-    assert f"Wallet 7 ({inert(label)}) has spent ¥500" in shown(sent[-1])
-    assert label not in shown(sent[-1])
-    send(url, failure(label))
-    assert f"failed ({inert(label)})." in shown(sent[-1])
-    send(url, alert(label), failure(label), language="ja")
-    assert f"ウォレット7({inert(label)})は" in shown(sent[-1])
+in_every_service = pytest.mark.parametrize(
+    "url", OWNERS + OPERATORS, ids=lambda url: f"{url[:12]}{url.partition('?')[2]}"
+)
 
 
-@pytest.mark.parametrize("text", HOSTILE)
-@pytest.mark.parametrize("url", OWNERS + OPERATORS, ids=lambda url: f"{url[:12]}{url.partition('?')[2]}")
-def test_a_budgets_label_and_an_agents_value_are_text_in_every_service(url: str, text: str, sent: list[bytes]) -> None:
-    send(url, crossing(text))
-    assert f"in its daily budget “{inert(text)}” for run “{inert(text)}”." in shown(sent[-1])
-    assert text not in shown(sent[-1])
-    send(url, crossing(text), crossing(text), language="ja")
-    assert f"ウォレット7は1日の予算「{inert(text)}」(run「{inert(text)}」)の¥100のうち¥80.5を" in shown(sent[-1])
+@in_every_service
+def test_a_label_and_a_reason_are_text_in_every_service(url: str, sent: list[bytes]) -> None:
+    for label in HOSTILE:
+        send(url, alert(label))
+        assert f"Wallet 7 ({inert(label)}) has spent ¥500" in shown(sent[-1])
+        assert label not in shown(sent[-1])
+        send(url, failure(label))
+        assert f"failed ({inert(label)})." in shown(sent[-1])
+        send(url, alert(label), failure(label), language="ja")
+        assert f"ウォレット7({inert(label)})は" in shown(sent[-1])
+
+
+@in_every_service
+def test_a_budgets_label_and_an_agents_value_are_text_in_every_service(url: str, sent: list[bytes]) -> None:
+    for text in HOSTILE:
+        send(url, crossing(text))
+        assert f"in its daily budget “{inert(text)}” for run “{inert(text)}”." in shown(sent[-1])
+        assert text not in shown(sent[-1])
+        send(url, crossing(text), crossing(text), language="ja")
+        assert f"ウォレット7は1日の予算「{inert(text)}」(run「{inert(text)}」)の¥100のうち¥80.5を" in shown(sent[-1])
 
 
 def test_every_service_of_owners_is_in_the_table() -> None:

@@ -69,6 +69,7 @@ def test_no_value_begins_a_line_of_its_own(capsys: pytest.CaptureFixture[str], e
 def test_what_libraries_log_has_the_same_form(capsys: pytest.CaptureFixture[str]) -> None:
     logging.getLogger("somebody").warning("two words")
     logging.getLogger("somebody").info("not told")
+    logging.getLogger("apprise").warning("cannot send to owner@example.com, nor to /services/T0/B0/secret")
     try:
         int(f"x\n{FORGED}")
     except ValueError:

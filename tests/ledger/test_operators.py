@@ -7,6 +7,7 @@ from clock import Clock
 
 from credit_wallet import CreditWallet
 from credit_wallet.domain.acts import Author
+from credit_wallet.domain.operators import ROOT as ROOT_ID
 from credit_wallet.domain.operators import OperatorAccess
 from credit_wallet.errors import (
     Forbidden,
@@ -17,6 +18,8 @@ from credit_wallet.errors import (
     TooManyTokens,
     Unauthorized,
 )
+from credit_wallet.http.key_routes import identity_of
+from credit_wallet.wire.auth import Caller
 
 ROOT = Author("operator", "operator:operator")
 
@@ -103,3 +106,12 @@ def test_keys_rotate_with_an_overlap_and_only_their_beginnings_are_shown(wallets
         wallets.operators.rotate(made.operator_id, overlap_seconds=60)
     wallets.operators.rotate(made.operator_id, overlap_seconds=0)
     assert not opens(wallets, latest.token)
+
+
+def test_an_operator_learns_who_it_is_and_the_root_has_no_number() -> None:
+    alice = identity_of(Caller.of(OperatorAccess(3, "alice", "support", "2026-06-01T00:00:00.000Z")))
+    assert (alice.role, alice.operator_id, alice.operator_name, alice.operator_role) == (
+        *("operator", 3, "alice", "support"),
+    )
+    root = identity_of(Caller.of(OperatorAccess(ROOT_ID, "operator", "admin")))
+    assert (root.operator_id, root.operator_name, root.operator_role) == (None, "operator", "admin")

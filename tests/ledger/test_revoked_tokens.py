@@ -64,6 +64,19 @@ def test_whatever_a_token_is_it_ends_and_the_answer_says_what_it_was(wallets: Cr
     assert wallets.verify() == []
 
 
+def test_what_was_registered_anew_ends_again(wallets: CreditWallet, clock: Clock) -> None:
+    wallet_id, digest = wallets.create().wallet_id, sha256(b"of the host").hexdigest()
+    revoked = []
+    for _ in range(2):
+        wallets.secrets.register(wallet_id, digest)
+        assert opens(wallets, "of the host")
+        revoked.append(wallets.tokens.revoke("of the host"))
+        assert not opens(wallets, "of the host")
+        clock.advance(seconds=1)
+    assert revoked[0].revoked_at < revoked[1].revoked_at
+    assert wallets.tokens.revoke("of the host") == revoked[1]
+
+
 def test_what_is_no_token_is_said_to_be_none(wallets: CreditWallet) -> None:
     for token in (new_token(), "a", "\udcff"):
         with pytest.raises(SecretNotFound):

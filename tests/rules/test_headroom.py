@@ -20,6 +20,7 @@ from snapshots import new_snapshot
 
 from credit_wallet.domain.budgets import CALL, Budget, Mode, Unit
 from credit_wallet.domain.commands import Charge, Command, Configure, Freeze, Hold, Refund, Release, Topup
+from credit_wallet.domain.names import Names
 from credit_wallet.domain.outcomes import Charged
 from credit_wallet.domain.prices import Price, PriceBook, Tier
 from credit_wallet.domain.usage import Usage
@@ -66,18 +67,20 @@ counters = st.lists(
     max_size=3,
 )
 charges = st.builds(
-    lambda amount, usage, key_id, actor, note: (
+    lambda amount, usage, key_id, actor, note, names: (
         0 if usage is not None and usage.item is not None else amount,
         usage,
         key_id,
         actor,
         note,
+        names,
     ),
     amounts(12),
     st.sampled_from(USAGES),
     st.sampled_from(KEYS),
     st.sampled_from(["operator", "payer", "product", "seller:7"]),
     st.sampled_from([None, "a note"]),
+    st.sampled_from([None, Names("req-1"), Names(reference="注文-1", metadata=(('a "quoted" key', "b"),))]),
 )
 others = st.sampled_from(
     [
@@ -132,12 +135,12 @@ def a_wallet(lots: Sequence[int], settings: dict[str, object], given_counters: S
     batches=st.lists(st.lists(st.one_of(charges, charges, charges, others), min_size=1, max_size=12), max_size=3),
     seconds=st.sampled_from([0, 90]),
 )
-@example([yen(60)], {}, [("calls", 3, "cap", (100,), "")], [[(yen(1), None, 11, "payer", None)] * 6], 0)
+@example([yen(60)], {}, [("calls", 3, "cap", (100,), "")], [[(yen(1), None, 11, "payer", None, None)] * 6], 0)
 def test_charges_are_decided_as_by_the_rules(
     lots: list[int],
     settings: dict[str, object],
     kinds: list[tuple[Unit, int, Mode, tuple[int, ...], str]],
-    batches: list[list[Command | tuple[int, Usage | None, int | None, str, str | None]]],
+    batches: list[list[Command | tuple[int, Usage | None, int | None, str, str | None, Names | None]]],
     seconds: int,
 ) -> None:
     snapshot = a_wallet(lots, settings, [counter(number, *kind) for number, kind in enumerate(kinds, start=1)])
@@ -145,7 +148,7 @@ def test_charges_are_decided_as_by_the_rules(
         commands = [
             each
             if isinstance(each, Command)
-            else Charge(1, f"{number}-{place}", each[0], each[4], each[2], each[1], actor=each[3])
+            else Charge(1, f"{number}-{place}", each[0], each[4], each[2], each[1], actor=each[3], names=each[5])
             for place, each in enumerate(batch)
         ]
         decision = decide_twice(snapshot, commands, NOON + timedelta(seconds=seconds * number))

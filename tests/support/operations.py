@@ -177,6 +177,7 @@ OPERATIONS: dict[str, Scenario] = {
     "DELETE /operator/operators/{operator_id}": lambda world: Sent(_operator(world)),
     "POST /operator/operators/{operator_id}/keys": lambda world: Sent(_operator(world), {}),
     "DELETE /operator/operators/{operator_id}/keys/{operator_key_id}": lambda world: Sent(_operator_key(world)),
+    "POST /operator/tokens/revoke": lambda world: Sent(body={"token": world.wallets.keys.create(world.owner_id).token}),
     "POST /operator/sellers": lambda _: Sent(body={"label": "shop"}),
     "DELETE /operator/sellers/{seller_id}": lambda world: Sent(_seller(world)),
     "POST /operator/sellers/{seller_id}/rotate": lambda world: Sent(_seller(world), {}),

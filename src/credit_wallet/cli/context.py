@@ -15,6 +15,7 @@ from credit_wallet.config import DATABASE_URL, database_url, without_password
 from credit_wallet.domain.whole_numbers import whole_number
 
 if TYPE_CHECKING:
+    from credit_wallet.domain.acts import Author
     from credit_wallet.ledger.wallet import CreditWallet
 
 Decorator = Callable[[Any], Any]
@@ -91,12 +92,17 @@ def open_wallets(*, create: bool = False) -> CreditWallet:
 
 def ledger_at(url: str, *, create: bool) -> CreditWallet:
     """The ledger at ``url``."""
-    from credit_wallet.domain.actors import OPERATOR
-    from credit_wallet.domain.acts import Author
     from credit_wallet.ledger.wallet import CreditWallet
 
-    author = Author(OPERATOR, f"command line: {_user()}", note=options.act_note)
-    return CreditWallet.open(url, create=create).acting(author)
+    return CreditWallet.open(url, create=create).acting(author())
+
+
+def author() -> Author:
+    """Who runs the command, for the log of acts."""
+    from credit_wallet.domain.actors import OPERATOR
+    from credit_wallet.domain.acts import Author
+
+    return Author(OPERATOR, f"command line: {_user()}", note=options.act_note)
 
 
 def _user() -> str:

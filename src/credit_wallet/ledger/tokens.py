@@ -56,7 +56,7 @@ class Tokens:
 
         An agent key is revoked with all its tokens, an operator's key alone. An owner or a seller whose token this was
         has none until it is rotated; an earlier token or a key of the host's ends, and what it opened stays. Called
-        again it answers the same, for months. Raises ``SecretNotFound`` for what is no token here.
+        again it answers the same, for months. Raises ``SecretNotFound`` for what is not a token here.
         """
         digest = looked_up(token)
         if digest is None:

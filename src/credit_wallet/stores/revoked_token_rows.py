@@ -24,17 +24,15 @@ def revoke(connection: Connection, token_hash: str, stand_in: str, author: Autho
 
     ``stand_in`` is the hash of a token that nobody knows: an owner has it until the owner token is rotated.
     """
-    for kind, wallet_id, key_id, seller_id, operator_id, at in connection.execute(
-        SQL["revoked"], {"token_hash": token_hash}
-    ).fetchall():
-        return _view(kind, at, wallet_id, key_id, seller_id, operator_id)
-    taken = [*_taken(connection, token_hash, stand_in, author, now)]
-    if not taken:
-        raise SecretNotFound("no token and no registered key is this, nor was it lately; check what was sent")
+    taken = [*_taken(connection, token_hash, stand_in, author, now)]  # also what was registered anew since
     for each in taken:
         row = {name: value or 0 for name, value in structs.asdict(each).items()}
         connection.execute(SQL["remember"], {**row, "token_hash": token_hash})
-    return taken[0]
+        return each
+    revoked = connection.execute(SQL["revoked"], {"token_hash": token_hash}).fetchall()
+    for kind, wallet_id, key_id, seller_id, operator_id, at in revoked:
+        return _view(kind, at, wallet_id, key_id, seller_id, operator_id)
+    raise SecretNotFound("no token and no registered key is this, nor was it lately; check what was sent")
 
 
 def _taken(

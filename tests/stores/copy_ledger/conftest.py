@@ -189,6 +189,8 @@ def write(path: Path) -> Book:
         wallets.maintenance.watch_spending()
         while wallets.maintenance.count_usage():
             pass
+        while wallets.maintenance.count_totals():
+            pass
         while wallets.maintenance.seal():
             pass
         wallets.close()

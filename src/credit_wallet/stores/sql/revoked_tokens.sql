@@ -2,7 +2,9 @@
 
 -- revoked: what a token was that was revoked before
 SELECT kind, wallet_id, key_id, seller_id, operator_id, revoked_at FROM am_credit_revoked_token
-WHERE token_hash = :token_hash;
+WHERE token_hash = :token_hash
+ORDER BY revoked_at DESC
+LIMIT 1;
 
 -- take_from_owner: the owner has another token, which nobody knows
 UPDATE am_credit_wallet SET owner_token_hash = :stand_in, updated_at = :now WHERE owner_token_hash = :token_hash
@@ -21,4 +23,7 @@ RETURNING operator_id, revoked_at;
 
 -- remember: so that the same call is answered again
 INSERT INTO am_credit_revoked_token (token_hash, wallet_id, kind, key_id, seller_id, operator_id, revoked_at)
-VALUES (:token_hash, :wallet_id, :kind, :key_id, :seller_id, :operator_id, :revoked_at);
+VALUES (:token_hash, :wallet_id, :kind, :key_id, :seller_id, :operator_id, :revoked_at)
+ON CONFLICT (token_hash, wallet_id) DO UPDATE
+SET kind = excluded.kind, key_id = excluded.key_id, seller_id = excluded.seller_id, operator_id = excluded.operator_id,
+    revoked_at = excluded.revoked_at;
