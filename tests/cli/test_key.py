@@ -38,6 +38,10 @@ def test_an_agent_key_pays_up_to_its_cap_until_it_is_revoked(funded: Shell, cloc
             "expires_at": "2026-06-02T00:00:00.000Z",
             "revoked_at": "2026-05-15T12:01:00.000Z",
             "group": None,
+            "scopes": ["spend", "read"],
+            "reference": None,
+            "metadata": {},
+            "token_prefix": created["token"][:12],
         }
     ]
     assert "crawler" in funded("key", "list", 1)

@@ -63,6 +63,9 @@ def test_a_wallet_is_created_with_every_setting(shell: Shell) -> None:
         "low_balance_yen": 0,
         "alert_thresholds_pct": [],
         "price_group": None,
+        "reference": None,
+        "metadata": {},
+        "token_prefix": created["owner_token"][:12],
         "lots": [],
     }
 
@@ -94,8 +97,11 @@ def test_wallets_are_listed_by_page(shell: Shell) -> None:
     assert shell("wallet", "list") == "none\n"
     for _ in range(3):
         shell("wallet", "create")
-    pages = [shell.json("wallet", "list", "--after", after, "--limit", 2) for after in (0, 2, 3)]
-    assert [[wallet["wallet_id"] for wallet in page] for page in pages] == [[1, 2], [3], []]
+    first = shell.run("wallet", "list", "--limit", 2)
+    cursor = first.err.split()[-1]
+    assert first.err == f"There may be more: --cursor {cursor}\n"
+    pages = [shell.json("wallet", "list", "--limit", 2, *more) for more in ((), ("--cursor", cursor))]
+    assert [[wallet["wallet_id"] for wallet in page] for page in pages] == [[1, 2], [3]]
 
 
 def test_a_list_shows_amounts_whole_in_a_narrow_terminal(shell: Shell) -> None:

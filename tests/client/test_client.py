@@ -214,7 +214,7 @@ def test_top_ups_are_asked_for_shown_and_given_up(owner: Any, wallets: CreditWal
 def test_the_operator_makes_wallets_and_credits_them(operator: Any) -> None:
     created = operator.wallets.create(label="new", monthly_budget_yen=100)
     assert operator.wallets.topup(created.wallet_id, 50, promo=True, expires_at="2099-01-01").balance_yen == 50
-    assert [view.label for view in operator.wallets.list(limit=10)] == ["new"]
+    assert [view.label for view in operator.wallets.list("new", limit=10).wallets] == ["new"]
     assert operator.wallets.freeze(created.wallet_id, reason="fraud").frozen
     assert operator.wallets.show(created.wallet_id).balance_yen == 50
 

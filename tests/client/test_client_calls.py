@@ -10,7 +10,7 @@ import asyncio
 import importlib.util
 import inspect
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from operator import attrgetter
 from pathlib import Path
@@ -38,7 +38,7 @@ ONCE = Retries(attempts=1)
 NO_CALLS = {"close", "aclose", "with_token", "on"}
 ON = "on(1)."
 """What a method that an operator calls on behalf of a wallet's owner begins with."""
-SAMPLES: dict[Any, Any] = {int: 1, str: "x", str | None: None, bool: True}
+SAMPLES: dict[Any, Any] = {int: 1, str: "x", str | None: None, bool: True, Mapping[str, str]: {"x": "y"}}
 NAMED_SAMPLES: dict[str, Any] = {
     "reason": "other",
     "role": "viewer",

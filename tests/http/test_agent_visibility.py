@@ -90,6 +90,7 @@ def test_no_route_shows_an_agent_what_is_somebody_elses(shared: Shared) -> None:
                 topup_id="tu_x",
                 transfer_id="tr_x",
                 grant_id=1,
+                operator_id=1,
             )
             for query in queries if path == "/credit/statement" else [{}]:
                 seen += shared.api.get(address, shared.agent.token, **query).text

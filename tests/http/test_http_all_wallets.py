@@ -34,14 +34,15 @@ def test_totals_say_what_all_wallets_have_and_what_moved_this_month(wallets: Cre
     wallets.refund(charged.txn_id, "0.30", idempotency_key="r")
     wallets.hold(two, 15, idempotency_key="h")
     wallets.transfers.create(one, two, 2, idempotency_key="t")
-    wallets.freeze(three, reason="other", note="test")
+    wallets.freeze(three, reason="other", note="n")
     while wallets.maintenance.count_totals():
         pass
     with Api(new_app(wallets)) as api:
         totals = api.get("/operator/totals", OPERATOR_KEY).json()
-        assert {name: totals[name] for name in ("wallets", "disabled", "in_debt", "exhausted")} == {
+        assert {name: totals[name] for name in ("wallets", "frozen", "closed", "in_debt", "exhausted")} == {
             "wallets": 3,
-            "disabled": 1,
+            "frozen": 1,
+            "closed": 0,
             "in_debt": 0,
             "exhausted": 1,
         }

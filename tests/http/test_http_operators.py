@@ -47,9 +47,11 @@ def test_the_operator_creates_lists_shows_and_switches_wallets(api: Api) -> None
     assert api.get("/credit/wallet", token).json()["label"] == "robots"
     shown = api.get(f"/operator/wallets/{wallet_id}", OPERATOR_KEY).json()
     assert (shown["monthly_budget_yen"], shown["time_zone"], shown["enabled"]) == (500, "Asia/Tokyo", True)
-    [listed] = api.get("/operator/wallets", OPERATOR_KEY).json()
+    [listed] = api.get("/operator/wallets", OPERATOR_KEY).json()["wallets"]
     assert {name: shown[name] for name in listed} == listed
-    assert api.get("/operator/wallets", OPERATOR_KEY, after=wallet_id).json() == []
+    found = api.get("/operator/wallets", OPERATOR_KEY, query="robo", sort="-created_at").json()
+    assert found == {"wallets": [listed], "next_cursor": None}
+    assert api.get("/operator/wallets", OPERATOR_KEY, status="low").json()["wallets"] == []
     switched = api.post(f"/operator/wallets/{wallet_id}/freeze", OPERATOR_KEY, frozen=True, reason="fraud")
     assert (switched.json()["enabled"], switched.json()["frozen"]) == (False, True)
     assert_problem(api.get("/operator/wallets/999", OPERATOR_KEY), 404, "wallet_not_found")

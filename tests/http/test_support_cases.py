@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,11 +12,17 @@ import pytest
 from clock import Clock
 from fake_stripe import FakeStripe
 from installation import SECRET, Installation
+from openapi_document import document
 from service import Service
 from support_desk import Desk
 
 from credit_wallet import CreditWallet
 from credit_wallet.domain.cycle import format_instant
+from credit_wallet.domain.permissions import PERMISSIONS
+
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "support-cases.md"
+
+CURL = re.compile(r'"\$WALLET([^"?]*)\??([^"]*)".*?\$(VIEWER|SUPPORT|FINANCE)', re.DOTALL)
 
 STOPPED_CARD = "4100000000000019"
 """A card that the bank declines for good."""
@@ -161,3 +169,57 @@ def test_credit_that_is_about_to_lapse_is_seen_and_replaced(desk: Desk) -> None:
     desk.asked("POST", "/operator/topup", "finance", {**lapsing, "expires_at": later}, key="4717 again")
     assert desk.asked("GET", "/credit/wallet", owner)["next_expiring"]["expires_at"] == later
     assert desk.asked("GET", f"{here}/deliveries", "viewer") == []
+
+
+def test_a_customer_who_registered_twice_has_one_wallet(desk: Desk) -> None:
+    kept, owner = desk.registered(300, label="acme")
+    second, second_token = desk.registered(200, label="acme again")
+    path, body = f"/operator/wallets/{second}/merge", {"into_wallet_id": kept, "note": "registered twice, ticket 4718"}
+    assert desk.refused("POST", path, "support", body) == "forbidden"
+    for _ in range(2):
+        closed = desk.asked("POST", path, "finance", body)
+    assert (closed["balance"], closed["merged_into"]) == ("0", kept)
+    assert desk.asked("GET", "/credit/wallet", owner)["balance"] == "500"
+    assert desk.refused("GET", "/credit/wallet", second_token) == "unauthorized"
+    [moved] = desk.asked("GET", f"/operator/wallets/{kept}/transfers", "viewer")["transfers"]
+    assert (moved["amount"], moved["other_wallet_id"]) == ("200", second)
+
+
+def test_a_customer_who_leaves_is_closed(desk: Desk) -> None:
+    wallet_id, owner = desk.registered(400)
+    agent = desk.asked("POST", "/credit/keys", owner, {})["token"]
+    hold = desk.asked("POST", "/credit/hold", agent, {"amount_yen": 50}, key="h")["hold_id"]
+    here, leaving = f"/operator/wallets/{wallet_id}", {"note": "contract ended", "unused": "write_off"}
+    assert desk.refused("POST", f"{here}/close", "support", leaving) == "forbidden"
+    assert desk.refused("POST", f"{here}/close", "finance", leaving) == "closing_blocked"
+    assert desk.refused("POST", "/credit/charge", agent, {"amount_yen": 1}, key="c") == "wallet_disabled"
+    desk.asked("POST", "/credit/capture", agent, {"hold_id": hold, "amount_yen": 50}, key="h captured")
+    closed = desk.asked("POST", f"{here}/close", "finance", leaving)
+    assert (closed["balance"], closed["closed_at"] is None) == ("0", False)
+    assert {desk.refused("GET", "/credit/wallet", token) for token in (owner, agent)} == {"unauthorized"}
+    written_off, captured, _ = desk.asked("GET", f"{here}/transactions", "viewer")["transactions"]
+    assert (written_off["amount"], written_off["reason"], captured["amount"]) == ("-350", "closing", "-50")
+
+
+def test_the_how_to_makes_calls_that_there_are_as_a_role_that_may() -> None:
+    served, found = document(), 0
+    for command in re.findall(r"^\$ curl (.*?)(?=^\$|^```)", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL | re.M):
+        [(path, query, role)] = re.findall(
+            r'"\$WALLET([^"?]*)\??([^"]*)".*?\$(VIEWER|SUPPORT|FINANCE)', command, re.DOTALL
+        )
+        body = re.search(r"-d '([^']*)'", command)
+        method = "get" if body is None else "post"
+        [operation] = [
+            served["paths"][each][method]
+            for each in served["paths"]
+            if re.fullmatch(re.sub(r"\{\w+\}", "[0-9]+", each), path) and method in served["paths"][each]
+        ]
+        assert f"operator:{role.lower()}" in PERMISSIONS[operation["x-permission"]].kinds, command
+        taken = {each["name"] for each in operation.get("parameters", ())}
+        assert {each.partition("=")[0] for each in query.split("&") if each} <= taken, command
+        assert ("Idempotency-Key" in command) == ("Idempotency-Key" in taken), command
+        if body is not None:
+            schema = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+            assert json.loads(body[1]).keys() <= served["components"]["schemas"][schema]["properties"].keys(), command
+        found += 1
+    assert found > 15

@@ -43,7 +43,7 @@ def told(host: PlainSql, *kinds: str) -> list[dict[str, Any]]:
 
 
 def funded(wallets: CreditWallet, amount_yen: int = 10_000, **settings: Any) -> int:
-    wallet_id = wallets.create(**settings).wallet_id
+    wallet_id: int = wallets.create(**settings).wallet_id
     wallets.topup(wallet_id, amount_yen, idempotency_key="topup")
     return wallet_id
 

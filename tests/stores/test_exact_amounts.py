@@ -36,10 +36,13 @@ from credit_wallet.domain.commands import (
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.money import MAX_AMOUNT_MICROS, MICROS
 from credit_wallet.domain.outcomes import Bought, Captured, Charged, Held, Outcome, ToppedUp
+from credit_wallet.domain.settings import NewWallet
+from credit_wallet.domain.tokens import NewToken
 from credit_wallet.domain.usage import Usage
 from credit_wallet.errors import InvalidAmount
 from credit_wallet.stores import Store
 from credit_wallet.stores.databases import database_at
+from credit_wallet.stores.new_wallets import create_wallet
 
 pytestmark = on_every_database
 
@@ -63,7 +66,9 @@ def host(store: Store, db_url: str) -> Iterator[PlainSql]:
 
 
 def new_wallet(store: Store, clock: Clock, number: int = 1) -> int:
-    return store.create_wallet(f"{number:064x}", None, (0, 0), 0, "alert", "UTC", LIBRARY, clock())
+    token = NewToken(f"{number:064x}", "")
+    wallet_id, _ = store.run(create_wallet, NewWallet(None, 0, 0, 0, "alert", "UTC"), token, LIBRARY, clock())
+    return wallet_id
 
 
 def new_key(host: PlainSql, wallet_id: int) -> int:

@@ -65,6 +65,7 @@ WORDS: dict[str, tuple[object, ...]] = {
     "prices apply": ("prices.toml",),
     "wallet configure": (1, "--label", "x"),
     "wallet show": (1,),
+    "wallet find": ("--reference", "cust_1"),
     "wallet disable": (1,),
     "wallet enable": (1,),
     "key create": (1,),

@@ -38,6 +38,7 @@ TABLES = {
     "am_credit_hold",
     "am_credit_purchase",
     "am_credit_returned",
+    "am_credit_entry_name",
     "am_credit_cycle_spend",
     "am_credit_end",
     "am_credit_key",
@@ -54,6 +55,7 @@ TABLES = {
     "am_credit_mail_count",
     "am_credit_hour_spend",
     "am_credit_counted",
+    "am_credit_entry_name",
     "am_credit_month_total",
     "am_credit_totals",
     "am_credit_usage",
@@ -79,6 +81,9 @@ TABLES = {
     "am_credit_grant",
     "am_credit_grant_occurrence",
     "am_credit_auto_topup_consent",
+    "am_credit_reference",
+    "am_credit_profile",
+    "am_credit_search_term",
 }
 
 ODD_TEXTS = (

@@ -13,7 +13,7 @@ CREDIT_YEN = 10_000
 
 
 def funded(wallets: CreditWallet, **settings: Any) -> CreatedWallet:
-    created = wallets.create(**settings)
+    created: CreatedWallet = wallets.create(**settings)
     wallets.topup(created.wallet_id, CREDIT_YEN, idempotency_key="start")
     return created
 

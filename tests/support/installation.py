@@ -78,7 +78,8 @@ class Installation:
 
     def owner(self, **settings: Any) -> int:
         """A new, empty wallet."""
-        return self.wallets.create(**settings).wallet_id
+        wallet_id: int = self.wallets.create(**settings).wallet_id
+        return wallet_id
 
     def payer(self, card: str | None = None, *, threshold: int = 500, step: int = 300) -> int:
         """A wallet of ¥50, below its threshold, whose owner has paid once and saved a card; perhaps another later."""

@@ -154,6 +154,7 @@ OPERATIONS: dict[str, Scenario] = {
         {"wallet_id": world.wallets.create().wallet_id}, {"into_wallet_id": world.owner_id, "note": "registered twice"}
     ),
     "POST /operator/wallets/{wallet_id}/price-group": lambda world: Sent(_wallet(world), {"price_group": "partners"}),
+    "POST /operator/wallets/{wallet_id}/metadata": lambda world: Sent(_wallet(world), {"metadata": {"plan": "pro"}}),
     "POST /operator/wallets/{wallet_id}/token/rotate": lambda world: Sent(
         {"wallet_id": world.other_id}, {"overlap_seconds": 60}
     ),

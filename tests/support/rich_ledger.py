@@ -21,7 +21,7 @@ LATE = "2027-02-01T00:00:00.000Z"
 def fill(wallets: CreditWallet, clock: Clock) -> None:
     """Three months of four wallets. 1 lives on top-ups by hand, 2 on payments, 3 buys, and 4 owes."""
     ids = [
-        wallets.create(monthly_budget_yen=1_000, label="by hand").wallet_id,
+        wallets.create(monthly_budget_yen=1_000, label="by hand", reference="cust_1").wallet_id,
         wallets.create(label="payments").wallet_id,
         wallets.create(label="purchases").wallet_id,
         wallets.create(label="debts").wallet_id,

@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 import sys
-from functools import partial
 from pathlib import Path
 from textwrap import dedent
 from typing import Any, NamedTuple
@@ -153,7 +152,11 @@ def shell(db_url: str, clock: Clock, monkeypatch: pytest.MonkeyPatch, capsys: py
     """The command line at the time of ``clock``."""
     monkeypatch.delenv("CREDIT_WALLET_DATABASE_URL", raising=False)
     monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setattr(context, "ledger_at", partial(CreditWallet.open, clock=clock))
+
+    def ledger_at(url: str, *, create: bool) -> CreditWallet:
+        return CreditWallet.open(url, clock=clock, create=create).acting(context.author())
+
+    monkeypatch.setattr(context, "ledger_at", ledger_at)
     return Shell(db_url, monkeypatch, capsys)
 
 

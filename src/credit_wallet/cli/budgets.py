@@ -10,7 +10,7 @@ from credit_wallet.cli.context import (
     INTEGER,
     Decorator,
     Exact,
-    Fact,
+    Pair,
     label,
     limit,
     open_wallets,
@@ -102,7 +102,7 @@ def _settings(*, of_new_budget: bool) -> Decorator:
 )
 @click.option(
     "--scope",
-    type=Fact(),
+    type=Pair(),
     multiple=True,
     metavar="NAME=VALUE",
     help="Only charges with this group, key_id, item or fact; VALUE * is each value. May be repeated: all must match.",

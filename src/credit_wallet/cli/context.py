@@ -15,6 +15,7 @@ from credit_wallet.config import DATABASE_URL, database_url, without_password
 from credit_wallet.domain.whole_numbers import whole_number
 
 if TYPE_CHECKING:
+    from credit_wallet.domain.acts import Author
     from credit_wallet.ledger.wallet import CreditWallet
 
 Decorator = Callable[[Any], Any]
@@ -91,12 +92,17 @@ def open_wallets(*, create: bool = False) -> CreditWallet:
 
 def ledger_at(url: str, *, create: bool) -> CreditWallet:
     """The ledger at ``url``."""
-    from credit_wallet.domain.actors import OPERATOR
-    from credit_wallet.domain.acts import Author
     from credit_wallet.ledger.wallet import CreditWallet
 
-    author = Author(OPERATOR, f"command line: {_user()}", note=options.act_note)
-    return CreditWallet.open(url, create=create).acting(author)
+    return CreditWallet.open(url, create=create).acting(author())
+
+
+def author() -> Author:
+    """Who runs the command, for the log of acts."""
+    from credit_wallet.domain.actors import OPERATOR
+    from credit_wallet.domain.acts import Author
+
+    return Author(OPERATOR, f"command line: {_user()}", note=options.act_note)
 
 
 def _user() -> str:
@@ -172,10 +178,11 @@ class Exact(click.ParamType):  # type: ignore[type-arg]  # likewise
         return value
 
 
-class Fact(click.ParamType):  # type: ignore[type-arg]  # likewise
-    """``KEY=VALUE``."""
+class Pair(click.ParamType):  # type: ignore[type-arg]  # likewise
+    """``KEY=VALUE``; ``example`` is one."""
 
-    name = "fact"
+    def __init__(self, name: str = "fact", example: str = "tool=search") -> None:
+        self.name, self._example = name, example
 
     def convert(
         self, value: str | tuple[str, str], param: click.Parameter | None, ctx: click.Context | None
@@ -183,10 +190,10 @@ class Fact(click.ParamType):  # type: ignore[type-arg]  # likewise
         """Key and value; wrong usage without both."""
         if isinstance(value, tuple):
             return value
-        key, _, fact = value.partition("=")
-        if not (key and fact):
-            self.fail(f"{value!r} is not KEY=VALUE, such as tool=search.", param, ctx)
-        return key, fact
+        key, _, text = value.partition("=")
+        if not (key and text):
+            self.fail(f"{value!r} is not KEY=VALUE, such as {self._example}.", param, ctx)
+        return key, text
 
 
 INTEGER = WholeNumber()
@@ -205,7 +212,11 @@ def called(command: Any) -> Any:
     decorated: Any = run
     for decorate in (
         click.option(
-            "--metadata", type=Fact(), metavar="KEY=VALUE", multiple=True, help="Kept with the entry; repeatable."
+            "--metadata",
+            type=Pair("metadata", "order=17"),
+            metavar="KEY=VALUE",
+            multiple=True,
+            help="Kept with the entry; repeatable.",
         ),
         click.option("--reference", metavar="TEXT", help="Your id of what this is about; finds the entry again."),
         click.option("--request-id", metavar="TEXT", help="Your id of the request; finds the entry again."),
@@ -240,6 +251,14 @@ idempotency_key = click.option(
     "--key", metavar="K", required=True, help="Idempotency key: sending the same one again never moves money twice."
 )
 label = click.option("--label", metavar="TEXT", help="A name for people.")
+metadata = click.option(
+    "--metadata",
+    type=Pair("metadata", "plan=pro"),
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="A pair of your own, which is searched; may be repeated. Those given replace all that there were.",
+)
+no_metadata = click.option("--no-metadata", is_flag=True, help="Remove all metadata.")
 overlap_seconds = click.option(
     "--overlap-seconds",
     type=INTEGER,
@@ -248,6 +267,13 @@ overlap_seconds = click.option(
     show_default=True,
     help="Seconds that the old token keeps working; 0 ends it at once, for one that has leaked.",
 )
+
+
+def new_metadata(pairs: tuple[tuple[str, str], ...], no_metadata: bool) -> dict[str, Any]:
+    """The setting that ``--metadata`` and ``--no-metadata`` ask for, if they do."""
+    if pairs and no_metadata:
+        raise click.UsageError("Give --metadata or --no-metadata, not both.")
+    return {"metadata": dict(pairs)} if pairs or no_metadata else {}
 
 
 def limit(default: int) -> Decorator:

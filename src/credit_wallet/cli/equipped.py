@@ -15,10 +15,10 @@ from typing import Any, TypeAlias
 
 from credit_wallet.cli.workloads import create_wallets, drawn
 from credit_wallet.domain.acts import LIBRARY
-from credit_wallet.domain.budget_settings import NewBudget
+from credit_wallet.domain.budget_settings import NewBudget, NewKey
 from credit_wallet.domain.commands import Charge
 from credit_wallet.domain.money import MICROS
-from credit_wallet.domain.tokens import token_hash
+from credit_wallet.domain.tokens import NewToken
 from credit_wallet.domain.usage import QUANTITY_UNIT, Usage
 from credit_wallet.idempotency_keys import new_idempotency_key
 from credit_wallet.ledger.wallet import CreditWallet
@@ -76,5 +76,5 @@ def _equip_one(connection: Any, wallet_id: int, now: datetime) -> int:
     for window, scope in budgets:
         budget = NewBudget(wallet_id, None, "yen", LIMIT_MICROS, window, scope, "cap", SHARES_PCT, None, "monday")
         create_budget(connection, budget, LIBRARY, now)
-    secret = token_hash(f"key of {wallet_id}")
-    return create_key(connection, wallet_id, secret, None, 0, None, GROUP, None, LIBRARY, now)
+    token = NewToken.of(f"key of {wallet_id}")
+    return create_key(connection, wallet_id, token, NewKey(group=GROUP), None, LIBRARY, now)

@@ -13,6 +13,9 @@ from credit_wallet.cli.context import (
     key_id,
     label,
     limit,
+    metadata,
+    new_metadata,
+    no_metadata,
     open_wallets,
     overlap_seconds,
     show,
@@ -22,6 +25,7 @@ from credit_wallet.domain.permissions import SCOPES, Scope
 
 commands = click.Group("key", help="Create, list, configure, rotate and revoke agent keys.")
 
+reference = click.option("--reference", metavar="TEXT", help="Your id of the key, unique in the wallet.")
 group = click.option("--group", metavar="GROUP", help="Group of agents, for budgets, such as acme/research.")
 
 
@@ -38,10 +42,14 @@ group = click.option("--group", metavar="GROUP", help="Group of agents, for budg
     multiple=True,
     help="What the key may do; may be repeated. By default spend and read.",
 )
-def key_create(wallet_id: int, scopes: tuple[Scope, ...] = (), **settings: Any) -> None:
+@reference
+@metadata
+def key_create(
+    wallet_id: int, metadata: tuple[tuple[str, str], ...], scopes: tuple[Scope, ...] = (), **settings: Any
+) -> None:
     """Create an agent key; its token is shown only once."""
     with open_wallets() as wallets:
-        show(wallets.keys.create(wallet_id, scopes=scopes or None, **settings))
+        show(wallets.keys.create(wallet_id, scopes=scopes or None, metadata=dict(metadata), **settings))
 
 
 @commands.command("list")
@@ -63,7 +71,12 @@ def key_list(wallet_id: int, after: int, limit: int) -> None:
 @click.option("--monthly-cap-yen", type=INTEGER, metavar="N", help="Maximum spending a month; 0 = no cap.")
 @group
 @click.option("--no-group", is_flag=True, help="Take the key out of its group.")
-def key_configure(key_id: int, no_group: bool, **settings: Any) -> None:
+@reference
+@metadata
+@no_metadata
+def key_configure(
+    key_id: int, no_group: bool, metadata: tuple[tuple[str, str], ...], no_metadata: bool, **settings: Any
+) -> None:
     """Change an agent key; what is not given stays.
 
     What it has spent counts against the new cap.
@@ -73,6 +86,7 @@ def key_configure(key_id: int, no_group: bool, **settings: Any) -> None:
     given = {name: value for name, value in settings.items() if value is not None} | (
         {"group": None} if no_group else {}
     )
+    given |= new_metadata(metadata, no_metadata)
     if not given:
         raise click.UsageError("Nothing to change: give at least one option.")
     with open_wallets() as wallets:

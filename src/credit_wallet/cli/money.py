@@ -11,7 +11,7 @@ import click
 from credit_wallet.cli.context import (
     INTEGER,
     Exact,
-    Fact,
+    Pair,
     agent_key,
     called,
     ends,
@@ -52,7 +52,7 @@ def price(command: Callable[..., None]) -> Callable[..., None]:
 
     decorated: Any = run
     for decorate in (
-        click.option("--fact", type=Fact(), metavar="KEY=VALUE", multiple=True, help="What it was for; repeatable."),
+        click.option("--fact", type=Pair(), metavar="KEY=VALUE", multiple=True, help="What it was for; repeatable."),
         click.option("--quantity", type=Exact("decimal"), metavar="N", help="How much of the item; default: 1."),
         click.option("--item", metavar="NAME", help="An item of the price book, instead of YEN."),
         click.argument("yen", type=Exact("decimal"), metavar="[YEN]", required=False),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from credit_wallet.cli.context import INTEGER, Exact, Fact, limit, open_wallets, options, show
+from credit_wallet.cli.context import INTEGER, Exact, Pair, limit, open_wallets, options, show
 
 if TYPE_CHECKING:
     from credit_wallet.domain.replay_views import RefusingBudget, Replayed, ReplayedRefusal
@@ -15,10 +15,8 @@ if TYPE_CHECKING:
 _BUDGET = ("limit_yen", "limit_calls", "window", "scope", "mode", "label", "time_zone", "week_start")
 
 
-class _KeyCap(Fact):
+class _KeyCap(Pair):
     """``KEY_ID=YEN``."""
-
-    name = "cap"
 
     def convert(
         self, value: str | tuple[str, str], param: click.Parameter | None, ctx: click.Context | None
@@ -40,7 +38,11 @@ class _KeyCap(Fact):
     "--window", metavar="W", help="Of that budget: minute, hour, day, week, month (default), total, or rolling:24h."
 )
 @click.option(
-    "--scope", type=Fact(), multiple=True, metavar="NAME=VALUE", help="Only charges with it; * is each value."
+    "--scope",
+    type=Pair(),
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Only charges with it; * is each value.",
 )
 @click.option(
     "--mode", type=click.Choice(["cap", "shadow"]), default="cap", show_default=True, help="Refuse, or let through."
@@ -49,7 +51,13 @@ class _KeyCap(Fact):
 @click.option("--time-zone", metavar="NAME", help="Whose clocks its window follows; by default each wallet's.")
 @click.option("--week-start", metavar="DAY", help="First day of its weeks; by default monday.")
 @click.option("--monthly-budget-yen", type=INTEGER, metavar="YEN", help="A monthly budget that stops spending.")
-@click.option("--key-cap", type=_KeyCap(), multiple=True, metavar="KEY_ID=YEN", help="A monthly cap of an agent key.")
+@click.option(
+    "--key-cap",
+    type=_KeyCap("cap", "7=3000"),
+    multiple=True,
+    metavar="KEY_ID=YEN",
+    help="A monthly cap of an agent key.",
+)
 @limit(20)
 def replay(
     file: Path | None,

@@ -9,11 +9,13 @@ import click
 from credit_wallet.cli.context import (
     INTEGER,
     Decorator,
-    after,
     agent_key,
     ends,
     label,
     limit,
+    metadata,
+    new_metadata,
+    no_metadata,
     open_wallets,
     overlap_seconds,
     show,
@@ -23,6 +25,10 @@ from credit_wallet.cli.reasons import note, optional_note, reason
 from credit_wallet.domain.corrections import CorrectionReason
 
 commands = click.Group("wallet", help="Create, show and configure wallets and their tokens.")
+
+STATUSES = ("low", "in_debt", "exhausted", "disabled", "closed", "failed_topup")
+_KEYS = ("wallet_id", "label", "reference", "created_at", "balance", "spent")
+SORTS = (*_KEYS, *(f"-{key}" for key in _KEYS))
 
 sha256 = click.argument("sha256", metavar="SHA256")
 
@@ -68,13 +74,25 @@ def _settings(*, of_new_wallet: bool) -> Decorator:
     show_default=True,
     help="Time zone of the billing cycle, such as Asia/Tokyo.",
 )
-def wallet_create(**settings: Any) -> None:
+@click.option(
+    "--reference", metavar="TEXT", help="Your id of the customer; if a wallet has it already, that wallet is shown."
+)
+@metadata
+def wallet_create(metadata: tuple[tuple[str, str], ...], **settings: Any) -> None:
     """Create a wallet; its owner token is shown only once.
 
     Creates the ledger if there is none.
     """
     with open_wallets(create=True) as wallets:
-        show(wallets.create(**settings))
+        show(wallets.create(metadata=dict(metadata), **settings))
+
+
+@commands.command("find")
+@click.option("--reference", metavar="TEXT", required=True, help="Your id of the customer.")
+def wallet_find(reference: str) -> None:
+    """Show the wallet that has a reference."""
+    with open_wallets() as wallets:
+        show(wallets.find(reference=reference))
 
 
 @commands.command("configure")
@@ -95,7 +113,16 @@ def wallet_create(**settings: Any) -> None:
     help="Also alert at PCT % of the budget; may be repeated; 0 = no others.",
 )
 @click.option("--price-group", metavar="NAME", help="Group whose prices count for the wallet; empty for none.")
-def wallet_configure(wallet_id: int, alert_at: tuple[int, ...], price_group: str | None, **settings: Any) -> None:
+@metadata
+@no_metadata
+def wallet_configure(
+    wallet_id: int,
+    alert_at: tuple[int, ...],
+    price_group: str | None,
+    metadata: tuple[tuple[str, str], ...],
+    no_metadata: bool,
+    **settings: Any,
+) -> None:
     """Change a wallet's settings.
 
     Settings that are not given stay as they are.
@@ -105,6 +132,7 @@ def wallet_configure(wallet_id: int, alert_at: tuple[int, ...], price_group: str
         given["alert_thresholds_pct"] = [] if alert_at == (0,) else [*alert_at]
     if price_group is not None:
         given["price_group"] = price_group or None
+    given |= new_metadata(metadata, no_metadata)
     with open_wallets() as wallets:
         wallets.configure(wallet_id, **given)
         show(wallets.show(wallet_id))
@@ -124,12 +152,29 @@ def wallet_show(wallet_id: int) -> None:
 
 
 @commands.command("list")
-@after()
+@click.option("--query", metavar="TEXT", help="What is known: an id, words of a name, a reference, metadata, a token.")
+@click.option("--reference", metavar="TEXT", help="Only the wallet with exactly this reference.")
+@click.option("--status", type=click.Choice(STATUSES), help="Only wallets in this state.")
+@click.option(
+    "--sort",
+    type=click.Choice(SORTS),
+    metavar="ORDER",
+    default="wallet_id",
+    show_default=True,
+    help="wallet_id, label, reference or created_at; balance or spent of few; - before it begins with the largest.",
+)
+@click.option("--cursor", metavar="CURSOR", help="Where the page before ended.")
 @limit(100)
-def wallet_list(after: int, limit: int) -> None:
-    """List wallets by id."""
+def wallet_list(**given: Any) -> None:
+    """List and search wallets.
+
+    What follows after a page is shown by the --cursor that is printed on stderr.
+    """
     with open_wallets() as wallets:
-        show(wallets.list(after=after, limit=limit))
+        page = wallets.search(**given)
+    show(page.wallets)
+    if page.next_cursor is not None:
+        click.echo(f"There may be more: --cursor {page.next_cursor}", err=True)
 
 
 @commands.command("disable")

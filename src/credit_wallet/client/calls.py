@@ -64,9 +64,9 @@ def get(path: str, read: Callable[[Response], T], **params: str | int | None) ->
     return Call("GET", path, read, params={name: value for name, value in params.items() if value is not None})
 
 
-def create(path: str, read: Callable[[Response], T], body: Body) -> Call[T]:
-    """Create something without an idempotency key, so that sending it twice creates two."""
-    return Call("POST", path, read, body, repeatable=False)
+def create(path: str, read: Callable[[Response], T], body: Body, *, repeatable: bool = False) -> Call[T]:
+    """Create something without an idempotency key: unless ``repeatable``, sending it twice creates two."""
+    return Call("POST", path, read, body, repeatable=repeatable)
 
 
 def move(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from msgspec import UNSET, Struct, UnsetType
+from typing import Any
+
+from msgspec import UNSET, Struct, UnsetType, structs
 
 from credit_wallet.domain.budgets import Mode, Scope, Unit
+from credit_wallet.domain.metadata import Metadata
 
 
 class NewBudget(Struct, frozen=True):
@@ -35,9 +38,30 @@ class BudgetSettings(Struct, frozen=True):
     raised_until: str | UnsetType | None = UNSET
 
 
+class NewKey(Struct, frozen=True):
+    """An agent key to make. A ``monthly_cap_yen`` of 0 is no cap."""
+
+    label: str | None = None
+    monthly_cap_yen: int = 0
+    group: str | None = None
+    reference: str | None = None
+    metadata: Metadata = ()
+    scopes: str | None = None
+    """As they are stored; None for those that a key has by default."""
+
+    def described(self) -> dict[str, Any]:
+        """As the log of acts keeps it."""
+        said = {**structs.asdict(self), "metadata": dict(self.metadata)}
+        if self.scopes is None:
+            del said["scopes"]
+        return said
+
+
 class KeySettings(Struct, frozen=True):
-    """Changes to an agent key; what is unset stays. A ``monthly_cap_yen`` of 0 and a ``group`` of None are none."""
+    """Changes to an agent key; what is unset stays. A cap of 0, a group of None and a reference of None are none."""
 
     label: str | UnsetType | None = UNSET
     monthly_cap_yen: int | UnsetType = UNSET
     group: str | UnsetType | None = UNSET
+    reference: str | UnsetType | None = UNSET
+    metadata: Metadata | UnsetType = UNSET

@@ -16,6 +16,7 @@ from credit_wallet.domain.actors import OPERATOR, PRODUCT, Actor, room
 from credit_wallet.domain.acts import LIBRARY, Author
 from credit_wallet.domain.consents import ConsentLanguage
 from credit_wallet.domain.corrections import CorrectionReason
+from credit_wallet.domain.metadata import Metadata
 from credit_wallet.domain.names import Names
 from credit_wallet.domain.outcomes import LotKind
 from credit_wallet.domain.topups import Flow, PaymentFact
@@ -350,6 +351,7 @@ class Configure(Command, frozen=True, array_like=True, tag="configure", gc=False
     auto_topup_monthly_yen: int | UnsetType = UNSET
     auto_topup_consent: str | UnsetType = UNSET
     auto_topup_consent_language: ConsentLanguage = "en"
+    metadata: Metadata | UnsetType = UNSET
     author: Author = LIBRARY
 
 

@@ -10,6 +10,8 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
+from credit_wallet.domain.metadata import Metadata
+
 Kind: TypeAlias = Literal["yen", "choice", "text", "name", "percents"]
 
 
@@ -39,3 +41,16 @@ SETTINGS = (
 
 AUTO_TOPUP = ("auto_topup_threshold", "auto_topup_amount", "auto_topup_daily_yen", "auto_topup_monthly_yen")
 """Those of automatic top-ups: whoever changes them while they are on agrees to something (``domain.consents``)."""
+
+
+class NewWallet(Struct, frozen=True):
+    """What is chosen when a wallet is made. The same ``reference`` means the same wallet."""
+
+    label: str | None
+    auto_topup_threshold: int
+    auto_topup_amount: int
+    monthly_budget_yen: int
+    budget_mode: str
+    time_zone: str
+    reference: str | None = None
+    metadata: Metadata = ()

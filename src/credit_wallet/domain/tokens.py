@@ -1,19 +1,23 @@
 """Bearer tokens: ``cw_live_<43 base62><6 checksum>`` of wallets, ``cw_seller_…`` of sellers, ``cw_operator_…``.
 
 The 43 digits carry 256 random bits; the checksum (CRC-32 of what stands before it, in base62) lets a typing error or a
-scanner's false alarm be recognised without a database. Only a token's SHA-256 is stored, and a token is looked up by it
-whatever its form: hosts have keys of their own.
+scanner's false alarm be recognised without a database. Only a token's SHA-256 is stored, with its first characters for
+people to recognise it by; a token is looked up by the hash whatever its form: hosts have keys of their own.
 """
 
 from __future__ import annotations
 
 import secrets
 from hashlib import sha256
+from typing import NamedTuple, Self
 from zlib import crc32
 
 PREFIX = "cw_live_"
 SELLER_PREFIX = "cw_seller_"
 OPERATOR_PREFIX = "cw_operator_"
+
+SHOWN_LENGTH = 12
+"""Characters of a token that are stored and shown: ``cw_live_`` and four of its 43 random digits."""
 
 _PREFIXES = (PREFIX, SELLER_PREFIX, OPERATOR_PREFIX)
 
@@ -24,6 +28,18 @@ _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _BODY_LENGTH = 43
 _CHECKSUM_LENGTH = 6
 _SHOWN_DIGITS = 4
+
+
+class NewToken(NamedTuple):
+    """What the database stores of a token: its hash, and the beginning by which people recognise it."""
+
+    hash: str
+    prefix: str
+
+    @classmethod
+    def of(cls, token: str) -> Self:
+        """Of a fresh token."""
+        return cls(token_hash(token), token[:SHOWN_LENGTH])
 
 
 def new_token() -> str:

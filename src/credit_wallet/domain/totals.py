@@ -10,13 +10,15 @@ from credit_wallet.domain.money import Exact, WholeYen, WholeYenUp
 class LedgerTotals(Struct, frozen=True):
     """All wallets together as they were at ``counted_at``, and what moved in ``month`` (UTC) to ``month_counted_to``.
 
-    ``paid`` and ``promo`` are what the balance is made of. ``exhausted`` wallets have nothing that they could spend.
+    ``paid`` and ``promo`` are what the balance is made of. ``exhausted`` are wallets, not closed ones,
+    that have nothing they could spend.
     ``credited`` is what came in without transfers and without refunds, ``taken_back`` what went out likewise.
     """
 
     counted_at: str
     wallets: int
-    disabled: int
+    frozen: int
+    closed: int
     in_debt: int
     exhausted: int
     balance_micros: int

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import Literal
+from typing import ClassVar, Literal
 
 from msgspec import Struct
 
@@ -22,8 +22,18 @@ from credit_wallet.domain.topups import Clawback
 class CreatedWallet(Struct, frozen=True):
     """A new wallet, or a new owner token of one."""
 
+    created: ClassVar[bool] = True
+
     wallet_id: int
     owner_token: str
+
+
+class ReferencedWallet(Struct, frozen=True):
+    """The wallet of a reference: a new one, or the one that had it, whose ``owner_token`` is not shown again."""
+
+    wallet_id: int
+    owner_token: str | None
+    created: bool
 
 
 class CreatedKey(Struct, frozen=True):
@@ -129,6 +139,11 @@ class WalletView(Struct, frozen=True):
     """When it was closed, for good."""
     merged_into: int | None = None
     """The wallet that its credit goes to, or went to."""
+    reference: str | None = None
+    """The host's id of the customer."""
+    metadata: dict[str, str] = {}
+    token_prefix: str | None = None
+    """The beginning of the owner token; None for a token from before 308."""
 
     balance_yen = WholeYen()
     balance = Exact()
@@ -156,6 +171,10 @@ class KeyView(Struct, frozen=True):
     """The group that budgets count it in, and those above."""
     scopes: tuple[Scope, ...] = ordered(ORDINARY_SCOPES)
     """What it may do: ``spend``, ``read``, ``manage``."""
+    reference: str | None = None
+    """The host's or the owner's id of it, unique in the wallet."""
+    metadata: dict[str, str] = {}
+    token_prefix: str | None = None
 
     current_cycle_spent_yen = WholeYen()
     current_cycle_spent = Exact()

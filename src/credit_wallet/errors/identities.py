@@ -53,6 +53,12 @@ class SellerNotFound(WalletError):
     code = "seller_not_found"
 
 
+class ReferenceInUse(WalletError):
+    """Another wallet, or another agent key of the wallet, has this reference."""
+
+    code = "reference_in_use"
+
+
 class OperatorNotFound(WalletError):
     """There is no such operator, or it has no such key."""
 

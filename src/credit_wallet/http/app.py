@@ -21,6 +21,7 @@ from msgspec import DecodeError
 from credit_wallet.domain.acts import Author
 from credit_wallet.errors import InvalidJson, WalletError
 from credit_wallet.http.access_routes import ACCESS_ROUTES
+from credit_wallet.http.addressed import resolve
 from credit_wallet.http.all_wallets_routes import ALL_WALLETS_ROUTES
 from credit_wallet.http.app_settings import ServiceSettings
 from credit_wallet.http.budget_routes import BUDGET_ROUTES
@@ -217,6 +218,7 @@ async def _admit(request: Request[Any, Any, Any]) -> None:
     request.state.caller = caller
     request.state.address = address
     caller.require(needs)
+    await resolve(request.scope, _service(request.scope).wallets)
     _note_operation(caller, request)
 
 

@@ -41,13 +41,13 @@ def list_keys(
     return wallets.keys.list(own_wallet(caller), after=after, limit=limit)
 
 
-@post("/credit/keys", status_code=HTTP_201_CREATED, **route(TAG, "too_many_keys", needs="manage"))
+@post("/credit/keys", status_code=HTTP_201_CREATED, **route(TAG, "too_many_keys", "reference_in_use", needs="manage"))
 @on_lane(OWNERS)
 def create_key(data: JSONBody[CreateKeyBody], caller: GivenCaller, wallets: GivenWallets) -> CreatedKey:
     """Create an agent key
 
-    A token for one agent, optionally with a monthly cap, a group for budgets, and an expiry. The token is in this
-    response and never again.
+    A token for one agent, optionally with a monthly cap, a group for budgets, an expiry, and a reference and metadata
+    by which it is found. The token is in this response and never again.
     """
     may_create_key(wallets, caller, data.scopes, data.expires_at, data.group)
     return wallets.keys.create(
@@ -57,6 +57,8 @@ def create_key(data: JSONBody[CreateKeyBody], caller: GivenCaller, wallets: Give
         expires_at=data.expires_at,
         group=data.group,
         scopes=data.scopes,
+        reference=data.reference,
+        metadata=data.metadata,
     )
 
 
@@ -70,15 +72,19 @@ def get_key(key_id: KeyId, caller: GivenCaller, wallets: GivenWallets) -> KeyVie
     return _own_key(wallets, caller, key_id)
 
 
-@patch("/credit/keys/{key_id:int}", status_code=HTTP_200_OK, **route(TAG, "key_not_found", needs="manage"))
+@patch(
+    "/credit/keys/{key_id:int}",
+    status_code=HTTP_200_OK,
+    **route(TAG, "key_not_found", "reference_in_use", needs="manage"),
+)
 @on_lane(OWNERS)
 def configure_key(
     key_id: KeyId, data: JSONBody[ConfigureKeyBody], caller: GivenCaller, wallets: GivenWallets
 ) -> KeyView:
     """Configure an agent key
 
-    Changes what is sent of it: label, monthly cap, or group. They count from the next charge on; what the key has
-    spent stays.
+    Changes what is sent of it: label, monthly cap, group, reference, or metadata, of which all pairs are replaced. They
+    count from the next charge on; what the key has spent stays.
     """
     key, asked = _own_key(wallets, caller, key_id), data.asked()
     may_change_key(wallets, caller, key, asked.get("group", key.group))

@@ -27,4 +27,8 @@ def require_known_parameters(handler: BaseRouteHandler, names: Iterable[str]) ->
 @lru_cache(maxsize=256)
 def _parameters(handler: BaseRouteHandler) -> tuple[str, ...]:
     fields = handler.parsed_fn_signature.parameters.items()
-    return tuple(name for name, field in fields if isinstance(field.kwarg_definition, QueryParameter))
+    return tuple(
+        field.kwarg_definition.name or name
+        for name, field in fields
+        if isinstance(field.kwarg_definition, QueryParameter)
+    )

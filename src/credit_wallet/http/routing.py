@@ -30,6 +30,9 @@ MONEY_SECURITY: list[dict[str, list[str]]] = [{}, *SECURITY]
 CODES = "codes"
 """Under which a route's ``opt`` lists the codes that it can answer with."""
 
+ALSO = "also"
+"""Under which it has another status of success, 0 for none."""
+
 NEEDS = "needs"
 """In the ``opt`` of every route: the permission that a caller needs, None when it is open to anybody."""
 
@@ -83,7 +86,15 @@ def page_size(largest: int) -> Any:
     )
 
 
-WalletId = Annotated[int, id_in_path("wallet")]
+WalletId = Annotated[
+    int,
+    PathParameter(
+        ge=1,
+        le=MAX_ID,
+        description="Id of the wallet. `ref:` and its reference, percent-encoded, can stand for it: `ref:cust_1`.",
+        examples=[Example(value=1)],
+    ),
+]
 
 
 def route(
@@ -92,16 +103,18 @@ def route(
     needs: Permission | None,
     security: Sequence[dict[str, list[str]]] = SECURITY,
     payer: bool = False,
+    also: int = 0,
 ) -> dict[str, Any]:
     """What a route is declared with: its tag, the permission that a caller needs, and the codes that are its own.
 
     A route that needs None is open to anybody. Codes that follow from the kind of call (a token, a body, an idempotency
-    key) are added by the document. ``payer`` is for calls that take ``X-Payer-Token``.
+    key) are added by the document. ``payer`` is for calls that take ``X-Payer-Token``; ``also`` is another status of
+    success.
     """
     return {
         "tags": [tag],
         "security": None if needs is None else security,
-        "opt": {CODES: codes, PAYER: payer, NEEDS: needs},
+        "opt": {CODES: codes, PAYER: payer, NEEDS: needs, ALSO: also},
     }
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from litestar import Litestar
 
 from credit_wallet.errors import WalletError
+from credit_wallet.http.addressed import addressed
 from credit_wallet.http.traffic import REFUSED
 from credit_wallet.wire.ambiguity import require_one_framing, require_only_spelling, require_single_headers
 from credit_wallet.wire.asgi import RawHeaders
@@ -33,6 +34,7 @@ class StrictApplication(Litestar):
             await send(message)
 
         try:
+            scope = addressed(scope)
             require_one_meaning(scope)
         except WalletError as error:
             scope["state"][REFUSED] = error.code

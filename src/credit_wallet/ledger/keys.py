@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
 
 from msgspec import UNSET, UnsetType
 
-from credit_wallet.domain.budget_settings import KeySettings
+from credit_wallet.domain.budget_settings import KeySettings, NewKey
 from credit_wallet.domain.commands import MAX_HOLD_SECONDS
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.money import MAX_AMOUNT_YEN
 from credit_wallet.domain.permissions import SCOPES, Scope, stored_scopes
-from credit_wallet.domain.tokens import new_token, token_hash
+from credit_wallet.domain.tokens import NewToken, new_token
 from credit_wallet.domain.views import CreatedKey, KeyView
 from credit_wallet.errors import InvalidRequest
 from credit_wallet.ledger.ledger import MAX_PAGE, Ledger, checked_page
 from credit_wallet.rules.budget_scopes import checked_group
+from credit_wallet.rules.metadata import checked_metadata, checked_reference
 from credit_wallet.rules.validation import checked_after, checked_end, checked_id, malformed_text
 from credit_wallet.stores import budget_jobs, identity_rows
 
@@ -40,18 +41,24 @@ class Keys:
         expires_at: str | None = None,
         group: str | None = None,
         scopes: Collection[Scope] | None = None,
+        reference: str | None = None,
+        metadata: Mapping[str, str] | None = None,
     ) -> CreatedKey:
         """A new agent key with a monthly cap (0 = none, at most 10**12 yen) that works until ``expires_at``.
 
         Its ``token`` cannot be shown again. ``expires_at`` is an ISO 8601 time, UTC without an offset, or a date: the
         end of that day in the wallet's zone. ``group`` is the group that budgets count it in, and those above:
-        ``acme/research``, up to four names a-z, 0-9, ``_`` and ``-``.
+        ``acme/research``, up to four names a-z, 0-9, ``_`` and ``-``. ``reference`` is your id of it, unique in the
+        wallet, and ``metadata`` are pairs of texts; the key is found by both.
 
         ``scopes`` are what the key may do, for good: "spend", "read" (its own part of the wallet) and "manage" (see and
         change what the owner does, without paying); by default spend and read. Raises ``WalletNotFound``,
-        ``InvalidRequest``, also for an end in the past, and ``TooManyKeys`` when 1,000 keys of the wallet work already.
+        ``ReferenceInUse``, ``InvalidRequest``, also for an end in the past, and ``TooManyKeys`` when 1,000 keys of the
+        wallet work already.
         """
-        settings = _checked_settings(label, monthly_cap_yen, group)
+        _check_settings(label, monthly_cap_yen, group)
+        allowed = None if scopes is None else stored_scopes(_checked_scopes(scopes))
+        key = NewKey(label, monthly_cap_yen, group, checked_reference(reference), checked_metadata(metadata), allowed)
         expiry = checked_future_end(
             self._ledger, "expires_at", expires_at, lambda: self._ledger.time_zone_of(wallet_id)
         )
@@ -60,12 +67,9 @@ class Keys:
             checked_id("wallet_id", wallet_id),
             identity_rows.create_key,
             wallet_id,
-            token_hash(token),
-            settings.label,
-            settings.monthly_cap_yen,
+            NewToken.of(token),
+            key,
             expiry,
-            settings.group,
-            None if scopes is None else stored_scopes(_checked_scopes(scopes)),
         )
         return CreatedKey(key_id, wallet_id, token)
 
@@ -91,14 +95,25 @@ class Keys:
         label: str | UnsetType | None = UNSET,
         monthly_cap_yen: int | UnsetType = UNSET,
         group: str | UnsetType | None = UNSET,
+        reference: str | UnsetType | None = UNSET,
+        metadata: Mapping[str, str] | UnsetType = UNSET,
     ) -> KeyView:
-        """Change an agent key; what is omitted stays. A cap of 0 and a ``group`` of None are none.
+        """Change an agent key; what is omitted stays. A cap of 0, a ``group`` and a ``reference`` of None are none.
+
+        ``metadata`` replaces all that there were.
 
         A cap counts at once, also when more is spent already. From now on charges and captures of the key count in the
-        budgets of its new group; what its open holds reserve stays where it is. Raises ``KeyNotFound`` and
-        ``InvalidRequest`` naming the field.
+        budgets of its new group; what its open holds reserve stays where it is. Raises ``KeyNotFound``,
+        ``ReferenceInUse``, and ``InvalidRequest`` naming the field.
         """
-        changes = _checked_settings(label, monthly_cap_yen, group)
+        _check_settings(label, monthly_cap_yen, group)
+        changes = KeySettings(
+            label,
+            monthly_cap_yen,
+            group,
+            reference if reference is UNSET else checked_reference(reference),
+            metadata if metadata is UNSET else checked_metadata(metadata),
+        )
         wallet_id = self._ledger.reader.owner_of_key(checked_id("key_id", key_id))
         if changes != KeySettings():
             self._ledger.write(wallet_id, budget_jobs.configure_key, key_id, changes)
@@ -116,7 +131,7 @@ class Keys:
         """
         token, overlap = new_token(), checked_overlap(overlap_seconds)
         wallet_id = self._ledger.change_secrets(
-            checked_id("key_id", key_id), identity_rows.rotate_key, key_id, token_hash(token), overlap
+            checked_id("key_id", key_id), identity_rows.rotate_key, key_id, NewToken.of(token), overlap
         )
         return CreatedKey(key_id, wallet_id, token)
 
@@ -128,9 +143,9 @@ class Keys:
         return self._ledger.change_secrets(0, identity_rows.revoke_key, checked_id("key_id", key_id))
 
 
-def _checked_settings(
+def _check_settings(
     label: str | UnsetType | None, monthly_cap_yen: int | UnsetType, group: str | UnsetType | None
-) -> KeySettings:
+) -> None:
     """Raises ``InvalidRequest``."""
     if label is not UNSET and (problem := malformed_text("label", label)):
         raise problem
@@ -142,7 +157,6 @@ def _checked_settings(
         )
     if group is not UNSET and group is not None:
         checked_group("group", group)
-    return KeySettings(label, monthly_cap_yen, group)
 
 
 def _checked_scopes(scopes: Collection[Scope]) -> Collection[Scope]:

@@ -128,6 +128,15 @@ class Ledger:
             page = self.reader.wallets(now, after=after, limit=limit)
         return page
 
+    def wallets_with(self, wallet_ids: Sequence[int]) -> list[WalletView]:
+        """Some wallets in their order, after settling what is due on them."""
+        now = self.clock()
+        rows = self.reader.wallets_with(wallet_ids)
+        if due := [row.wallet_id for row in rows if row.is_due(now)]:
+            self.settle(due)
+            rows = self.reader.wallets_with(wallet_ids)
+        return self.reader.views(rows, now)
+
     def time_zone_of(self, wallet_id: int) -> str:
         """Raises ``WalletNotFound``."""
         return self.reader.wallet(checked_id("wallet_id", wallet_id)).time_zone

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from msgspec import structs
 
 from credit_wallet.domain.views import AutoTopupState, KeyView, LotView, Transaction, WalletView
 from credit_wallet.ledger.ledger import Ledger
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     from credit_wallet.notices.targets import TargetView
 
 RECENT_TRANSACTIONS = 10
+
+Named = TypeVar("Named", WalletView, KeyView)
 
 
 class Overview(NamedTuple):
@@ -46,7 +50,9 @@ def overview_of(ledger: Ledger, wallet_id: int, key_id: int | None) -> Overview:
     else:  # one step is enough: what is rare among the entries is found by a search
         recent, _ = reader.search(wallet, RECENT_TRANSACTIONS, None, None, key_id, None)
         targets = []
-    view, key = reader.view(wallet, now), None if key_id is None else reader.key(wallet, key_id, now)
+    view, key = reader.view(wallet, now), None
+    if key_id is not None:
+        view, key = _without_names(view), _without_names(reader.key(wallet, key_id, now))
     counters = bounding(reader.source, wallet, key, now)
     return Overview(
         wallet=view,
@@ -58,3 +64,8 @@ def overview_of(ledger: Ledger, wallet_id: int, key_id: int | None) -> Overview:
         spendable_micros=spendable_micros(view, key, counters),
         budgets=limiting(ledger, wallet, view, key, counters, now),
     )
+
+
+def _without_names(view: Named) -> Named:
+    """What the host keeps about its customer is not for agents."""
+    return structs.replace(view, reference=None, metadata={}, token_prefix=None)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
-from typing import Self
+from typing import Self, overload
 
 from credit_wallet.domain.acts import ActFilter, ActView, Author
 from credit_wallet.domain.personal import PersonalPage
 from credit_wallet.domain.totals import LedgerTotals
 from credit_wallet.domain.usage_periods import Every
 from credit_wallet.domain.usage_views import UsageReport
-from credit_wallet.domain.views import Balance, CreatedWallet, Transaction, WalletView
+from credit_wallet.domain.views import Balance, CreatedWallet, ReferencedWallet, Transaction, WalletView
+from credit_wallet.domain.wallet_search import WalletPage, WalletSort, WalletStatus
 from credit_wallet.ledger.factory import open_ledger
 from credit_wallet.ledger.ledger import Ledger, Now, checked_page
 from credit_wallet.ledger.nouns import Nouns
@@ -105,6 +106,7 @@ class CreditWallet(WalletMovements, WalletHolds, WalletCorrections, WalletSettin
 
     # Wallets
 
+    @overload
     def create(
         self,
         *,
@@ -114,12 +116,43 @@ class CreditWallet(WalletMovements, WalletHolds, WalletCorrections, WalletSettin
         auto_topup_threshold: int = 0,
         auto_topup_amount: int = 0,
         time_zone: str = "UTC",
-    ) -> CreatedWallet:
+        metadata: Mapping[str, str] | None = None,
+    ) -> CreatedWallet: ...
+
+    @overload
+    def create(
+        self,
+        *,
+        reference: str,
+        label: str | None = None,
+        monthly_budget_yen: int = 0,
+        budget_mode: str = "alert",
+        auto_topup_threshold: int = 0,
+        auto_topup_amount: int = 0,
+        time_zone: str = "UTC",
+        metadata: Mapping[str, str] | None = None,
+    ) -> ReferencedWallet: ...
+
+    def create(
+        self,
+        *,
+        label: str | None = None,
+        monthly_budget_yen: int = 0,
+        budget_mode: str = "alert",
+        auto_topup_threshold: int = 0,
+        auto_topup_amount: int = 0,
+        time_zone: str = "UTC",
+        reference: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> CreatedWallet | ReferencedWallet:
         """A new, empty wallet and its owner token, which cannot be shown again.
 
         ``budget_mode`` "alert" notifies at 50, 80 and 100 % of ``monthly_budget_yen`` (0 = no budget), "cap" also stops
-        spending at 100 %. The cycle is a month in ``time_zone`` (an IANA name), which cannot be changed later. Raises
-        ``InvalidRequest`` naming the field.
+        spending at 100 %. The cycle is a month in ``time_zone`` (an IANA name), which cannot be changed later.
+
+        ``reference`` is your id of the customer, and makes it safe to ask again: a reference that a wallet has already
+        returns that wallet as it is, with ``created`` False and no token; ``rotate_owner_token`` gives another one.
+        ``metadata`` are pairs of texts. Raises ``InvalidRequest`` naming the field.
         """
         from credit_wallet.ledger.owners import create_wallet
 
@@ -131,7 +164,15 @@ class CreditWallet(WalletMovements, WalletHolds, WalletCorrections, WalletSettin
             auto_topup_threshold,
             auto_topup_amount,
             time_zone,
+            reference,
+            metadata,
         )
+
+    def find(self, *, reference: str) -> WalletView:
+        """The wallet that has a reference. Raises ``WalletNotFound``, and ``InvalidRequest`` when it can be none."""
+        from credit_wallet.ledger.owners import wallet_of_reference
+
+        return self._ledger.wallet(wallet_of_reference(self._ledger, reference))
 
     def rotate_owner_token(self, wallet_id: int, *, overlap_seconds: int = 3600) -> CreatedWallet:
         """Another owner token for a wallet, which cannot be shown again; nothing else of the wallet changes.
@@ -161,6 +202,31 @@ class CreditWallet(WalletMovements, WalletHolds, WalletCorrections, WalletSettin
     def list(self, *, after: int = 0, limit: int = 100) -> builtins.list[WalletView]:
         """Wallets with an id above ``after``, by id, up to ``limit`` (at most 1,000)."""
         return self._ledger.wallets(checked_after(after), checked_page(limit))
+
+    def search(
+        self,
+        query: str | None = None,
+        *,
+        reference: str | None = None,
+        status: WalletStatus | None = None,
+        sort: WalletSort = "wallet_id",
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> WalletPage:
+        """A page of up to ``limit`` wallets (at most 1,000) for which all that is given is true.
+
+        ``query`` finds by a wallet's id, by the beginnings of words of label, reference and metadata, of the label,
+        reference and metadata of its agent keys, and by a token or its first characters; case and width do not matter,
+        and Japanese is found within a word. ``reference`` is exact. ``status`` is low, in_debt, exhausted, disabled
+        (frozen, closing or closed), closed or failed_topup. ``sort`` is wallet_id, label, reference or created_at, with
+        ``-`` before it from the largest; balance and spent too, of up to 4,000 wallets that a query or status leaves.
+
+        For the next page, pass ``next_cursor`` as ``cursor`` with the rest unchanged; a page can be short, or empty,
+        and still have one. Raises ``InvalidRequest`` naming the field.
+        """
+        from credit_wallet.ledger.wallet_search import search_wallets
+
+        return search_wallets(self._ledger, query, reference, status, sort, cursor, limit)
 
     def totals(self, *, anew: bool = False) -> LedgerTotals:
         """All wallets together, and what moved this month (UTC), as they were counted last; ``counted_at`` says when.

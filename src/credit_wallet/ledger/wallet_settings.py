@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec import UNSET, UnsetType
 
@@ -10,6 +10,7 @@ from credit_wallet.domain.commands import Configure
 from credit_wallet.domain.consents import ConsentLanguage
 from credit_wallet.domain.outcomes import Configured
 from credit_wallet.ledger.ledger import Ledger
+from credit_wallet.rules.metadata import checked_metadata
 
 
 class WalletSettings:
@@ -33,6 +34,7 @@ class WalletSettings:
         auto_topup_monthly_yen: int | UnsetType = UNSET,
         auto_topup_consent: str | UnsetType = UNSET,
         auto_topup_consent_language: ConsentLanguage = "en",
+        metadata: Mapping[str, str] | UnsetType = UNSET,
     ) -> Configured:
         """Change settings; omitted ones stay as they are.
 
@@ -44,7 +46,10 @@ class WalletSettings:
         top-ups, by the wallet's clocks. When these are switched on or changed, what is agreed to is recorded:
         ``auto_topup_consent`` is the text that was shown, by default the standard one in
         ``auto_topup_consent_language`` (en, ja). Who agrees is the author that ``acting`` names: the owner, or an
-        operator. Raises ``WalletNotFound``, and ``InvalidRequest`` naming the field.
+        operator.
+
+        ``metadata`` replaces all pairs of texts that there were. Raises ``WalletNotFound``, and ``InvalidRequest``
+        naming the field.
         """
         return self._ledger.run(
             Configured,
@@ -62,6 +67,7 @@ class WalletSettings:
                 auto_topup_monthly_yen,
                 auto_topup_consent,
                 auto_topup_consent_language,
+                metadata if metadata is UNSET else checked_metadata(metadata),
                 self._ledger.author,
             ),
         )
@@ -82,6 +88,7 @@ class WalletSettings:
         auto_topup_monthly_yen: int | UnsetType = UNSET,
         auto_topup_consent: str | UnsetType = UNSET,
         auto_topup_consent_language: ConsentLanguage = "en",
+        metadata: Mapping[str, str] | UnsetType = UNSET,
     ) -> Configured:
         """The asyncio twin of ``configure``."""
         return await self._ledger.arun(
@@ -100,6 +107,7 @@ class WalletSettings:
                 auto_topup_monthly_yen,
                 auto_topup_consent,
                 auto_topup_consent_language,
+                metadata if metadata is UNSET else checked_metadata(metadata),
                 self._ledger.author,
             ),
         )

@@ -225,7 +225,7 @@ def _settle_due(batch: Batch, wallet: WalletState) -> RailBusy | None:
 # Settings
 
 
-_NOT_SETTINGS = ("wallet_id", "auto_topup_consent", "auto_topup_consent_language", "author")
+_NOT_SETTINGS = ("wallet_id", "auto_topup_consent", "auto_topup_consent_language", "metadata", "author")
 
 
 def _configure(batch: Batch, wallet: WalletState, command: Configure) -> Configured | WalletError:
@@ -250,8 +250,12 @@ def _configure(batch: Batch, wallet: WalletState, command: Configure) -> Configu
     note_monthly_budget(batch, wallet, monthly, command.author.actor)
     before, after = difference(before, settings)
     if after:
+        if "label" in after:
+            batch.decision.relabeled[wallet.wallet_id] = wallet.label
         act = Act("wallet.configured", f"wallet:{wallet.wallet_id}", wallet.wallet_id, before, after)
         batch.decision.acts.append((command.author, act))
+    if command.metadata is not UNSET:
+        batch.decision.described[wallet.wallet_id] = (command.author, command.metadata)
     batch.decision.configured[wallet.wallet_id] = wallet
     return Configured(wallet.wallet_id, 0, wallet.balance_micros)
 

@@ -12,6 +12,7 @@ from credit_wallet.domain.acts import Act, Author
 from credit_wallet.domain.causes import Cause
 from credit_wallet.domain.consents import Consent
 from credit_wallet.domain.grants import GrantOccurrence, GrantState
+from credit_wallet.domain.metadata import Metadata
 from credit_wallet.domain.names import Names
 from credit_wallet.domain.outcomes import Alert, EntryType, Outcome
 from credit_wallet.domain.topups import PayerState, TopupState
@@ -105,6 +106,10 @@ class Decision(Struct):
     moved: dict[int, WalletState] = field(default_factory=dict)
     """Wallets in which charges have changed balance, front lot, cycle spend and last entry. Some may be touched too."""
     configured: dict[int, WalletState] = field(default_factory=dict)
+    relabeled: dict[int, str | None] = field(default_factory=dict)
+    """The labels of wallets that have another one, by which they are found."""
+    described: dict[int, tuple[Author, Metadata]] = field(default_factory=dict)
+    """The metadata of wallets, and who has set them."""
     touched_keys: dict[int, KeyState] = field(default_factory=dict)
     touched_holds: dict[int, HoldState] = field(default_factory=dict)
     opened_holds: set[int] = field(default_factory=set)

@@ -58,6 +58,7 @@ from credit_wallet.domain.transfers import is_transfer_id
 from credit_wallet.errors import InvalidAmount, InvalidRequest, TransferNotAllowed, WalletError
 from credit_wallet.rules.consents import malformed_consent
 from credit_wallet.rules.correction_validation import malformed_adjustment, malformed_standing
+from credit_wallet.rules.metadata import malformed_metadata
 from credit_wallet.rules.names import malformed_names
 from credit_wallet.rules.usage import malformed_usage
 
@@ -221,6 +222,8 @@ def _malformed_settings(command: Configure) -> WalletError | None:
         value = getattr(command, setting.name)
         if value is not UNSET and (problem := _malformed_setting(setting, value)):
             return problem
+    if command.metadata is not UNSET and (problem := malformed_metadata(command.metadata)):
+        return problem
     return malformed_consent(command)
 
 

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec, Proto
 if TYPE_CHECKING:  # the alert job reads its SQL through this package with the standard library alone
     from pathlib import Path
 
-    from credit_wallet.domain.acts import Author
     from credit_wallet.domain.commands import Command
     from credit_wallet.domain.outcomes import Outcome
     from credit_wallet.domain.views import Finding, Upgrade
@@ -100,19 +99,6 @@ class Store(Protocol):
         All happen at one instant: what ``clock`` says once the wallets are locked. So what has waited for another batch
         is dated after it.
         """
-
-    def create_wallet(
-        self,
-        owner_token_hash: str,
-        label: str | None,
-        auto_topup: tuple[int, int],
-        monthly_budget_yen: int,
-        budget_mode: str,
-        time_zone: str,
-        author: Author,
-        now: datetime,
-    ) -> int:
-        """Insert a wallet and return its id; ``auto_topup`` is threshold and amount."""
 
     @property
     def writes_by_others(self) -> int | None:

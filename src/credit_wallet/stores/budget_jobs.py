@@ -14,7 +14,7 @@ from typing import Any
 from msgspec import UNSET, Struct, structs
 
 from credit_wallet.domain.acts import Act, Author, difference
-from credit_wallet.domain.budget_settings import BudgetSettings, KeySettings, NewBudget
+from credit_wallet.domain.budget_settings import BudgetSettings, KeySettings, NewBudget, NewKey
 from credit_wallet.domain.budgets import EACH, GROUP, Budget, anchor_of, kind_of
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.money import MICROS
@@ -38,6 +38,7 @@ from credit_wallet.stores.budget_rows import (
 )
 from credit_wallet.stores.movement_rows import hold_of
 from credit_wallet.stores.outbox import put_event
+from credit_wallet.stores.profile_rows import Names, names_of, rename_key
 from credit_wallet.stores.sql import statements
 
 SQL = statements("budgets.sql")
@@ -136,20 +137,22 @@ def configure_key(connection: Connection, key_id: int, changes: KeySettings, aut
     wallet = _lock(connection, rows[0][0])
     named = {"key_id": key_id, "wallet_id": wallet.wallet_id}
     [(label, cap_yen, group)] = connection.execute(SQL["key"], named).fetchall()
-    key = KeySettings(label, cap_yen, group)
+    key = NewKey(label, cap_yen, group, *names_of(connection, wallet.wallet_id, key_id))
     changed = structs.replace(key, **_set(changes))
     if changed == key:
         return
     row = {"label": changed.label, "monthly_cap_yen": changed.monthly_cap_yen, "key_group": changed.group}
     connection.execute(SQL["configure_key"], {**named, **row})
     before, after = difference(_key_described(key), _key_described(changed))
-    _log(connection, wallet, key_cap_id(key_id), author, before, after, now)
-    changes_made = difference(structs.asdict(key), structs.asdict(changed))
+    if after:
+        _log(connection, wallet, key_cap_id(key_id), author, before, after, now)
+    rename_key(connection, wallet.wallet_id, key_id, _names(key), _names(changed))
+    changes_made = difference(key.described(), changed.described())
     record(connection, author, Act("key.configured", f"key:{key_id}", wallet.wallet_id, *changes_made), now)
 
 
 def log_new_key(
-    connection: Connection, wallet_id: int, key_id: int, settings: KeySettings, author: Author, now: datetime
+    connection: Connection, wallet_id: int, key_id: int, settings: NewKey, author: Author, now: datetime
 ) -> None:
     """Log an agent key that was made with a cap or in a group, by a transaction that has the wallet for itself."""
     if settings.monthly_cap_yen or settings.group:
@@ -326,8 +329,12 @@ def _set(changes: BudgetSettings | KeySettings) -> dict[str, Any]:
     return {name: value for name, value in structs.asdict(changes).items() if value is not UNSET}
 
 
-def _key_described(key: KeySettings) -> dict[str, Any]:
+def _key_described(key: NewKey) -> dict[str, Any]:
     return {"label": key.label, "limit": str(key.monthly_cap_yen), "group": key.group}
+
+
+def _names(key: NewKey) -> Names:
+    return Names(key.label, key.reference, key.metadata)
 
 
 def _no_budget(budget_id: int) -> BudgetNotFound:

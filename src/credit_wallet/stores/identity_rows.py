@@ -16,10 +16,11 @@ from msgspec import Struct, structs
 from credit_wallet.domain.actors import Actor
 from credit_wallet.domain.actors import seller as seller_actor
 from credit_wallet.domain.acts import Act, Author
-from credit_wallet.domain.budget_settings import KeySettings
+from credit_wallet.domain.budget_settings import NewKey
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.operators import Opened, OperatorAccess
 from credit_wallet.domain.permissions import scopes_of
+from credit_wallet.domain.tokens import NewToken
 from credit_wallet.domain.views import Access, SecretView, SellerAccess, SellerView
 from credit_wallet.errors import (
     KeyEnded,
@@ -31,7 +32,7 @@ from credit_wallet.errors import (
     TooManyTokens,
     WalletNotFound,
 )
-from credit_wallet.stores import Connection, Source
+from credit_wallet.stores import Connection, Source, profile_rows
 from credit_wallet.stores.acts import record
 from credit_wallet.stores.budget_jobs import log_new_key
 from credit_wallet.stores.sql import statements
@@ -90,25 +91,28 @@ def _access_of(row: tuple[Any, ...]) -> Opened:
     return Access(wallet_id, key_id, scopes=scopes_of(scopes)) if key_id else Access(wallet_id, None)
 
 
+def wallets_of(source: Source, token_hash: str) -> tuple[int, ...]:
+    """The wallets that a token has opened, whether it still works or not, as long as its hash is kept."""
+    rows = source.rows(SQL["opened"], {"token_hash": token_hash})
+    return tuple(sorted({wallet_id for wallet_id, *_ in rows if wallet_id}))
+
+
 # Agent keys
 
 
 def create_key(
     connection: Connection,
     wallet_id: int,
-    token_hash: str,
-    label: str | None,
-    monthly_cap_yen: int,
+    token: NewToken,
+    key: NewKey,
     expires_at: str | None,
-    group: str | None,
-    scopes: str | None,
     author: Author,
     now: datetime,
 ) -> int:
-    """Insert an agent key; return its id. Raises ``WalletNotFound`` and ``TooManyKeys``."""
+    """Insert an agent key; return its id. Raises ``WalletNotFound``, ``TooManyKeys`` and ``ReferenceInUse``."""
     if not connection.execute(SQL["lock_owner"], {"wallet_id": wallet_id}).fetchall():
         raise _no_wallet(wallet_id)
-    named = {"wallet_id": wallet_id, "token_hash": token_hash, "now": format_instant(now)}
+    named = {"wallet_id": wallet_id, "token_hash": token.hash, "now": format_instant(now)}
     for (key_id,) in connection.execute(SQL["key_of_token"], named).fetchall():
         return int(key_id)
     [(working,)] = connection.execute(SQL["count_keys"], {**named, "max": MAX_KEYS}).fetchall()
@@ -118,14 +122,16 @@ def create_key(
             "or let keys expire",
             max=MAX_KEYS,
         )
-    row = {**named, "label": label, "monthly_cap_yen": monthly_cap_yen, "expires_at": expires_at}
-    [(key_id,)] = connection.execute(SQL["create_key"], {**row, "key_group": group, "scopes": scopes}).fetchall()
-    log_new_key(connection, wallet_id, int(key_id), KeySettings(label, monthly_cap_yen, group), author, now)
-    settings = {"label": label, "monthly_cap_yen": monthly_cap_yen, "expires_at": expires_at, "group": group}
-    if scopes is not None:
-        settings["scopes"] = scopes
+    row = {**named, "label": key.label, "monthly_cap_yen": key.monthly_cap_yen, "expires_at": expires_at}
+    row |= {"key_group": key.group, "scopes": key.scopes}
+    [(key_id,)] = connection.execute(SQL["create_key"], row).fetchall()
+    key_id = int(key_id)
+    names = profile_rows.Names(key.label, key.reference, key.metadata)
+    profile_rows.put_names(connection, wallet_id, key_id, names, token.prefix, format_instant(now))
+    log_new_key(connection, wallet_id, key_id, key, author, now)
+    settings = {**key.described(), "expires_at": expires_at}
     record(connection, author, Act("key.created", f"key:{key_id}", wallet_id, after=settings), now)
-    return int(key_id)
+    return key_id
 
 
 def revoke_key(connection: Connection, key_id: int, author: Author, now: datetime) -> str:
@@ -146,7 +152,7 @@ def revoke_key(connection: Connection, key_id: int, author: Author, now: datetim
 
 
 def rotate_key(
-    connection: Connection, key_id: int, token_hash: str, overlap: timedelta, author: Author, now: datetime
+    connection: Connection, key_id: int, token: NewToken, overlap: timedelta, author: Author, now: datetime
 ) -> int:
     """Give an agent key another token; return its wallet. Raises ``KeyNotFound``, ``KeyEnded``, ``TooManyTokens``."""
     rows = connection.execute(SQL["lock_key"], {"key_id": key_id}).fetchall()
@@ -154,23 +160,25 @@ def rotate_key(
         raise KeyNotFound(f"there is no agent key {key_id}; check the id", key_id=key_id)
     [(wallet_id, old, expires_at, revoked_at)] = rows
     _require_working(key_id, expires_at, revoked_at, now)
-    if _turn(connection, _Identity(wallet_id, key_id), old, token_hash, overlap, now):
-        connection.execute(SQL["set_key_token"], {"key_id": key_id, "token_hash": token_hash})
+    if _turn(connection, _Identity(wallet_id, key_id), old, token.hash, overlap, now):
+        connection.execute(SQL["set_key_token"], {"key_id": key_id, "token_hash": token.hash})
+        profile_rows.set_token_prefix(connection, wallet_id, key_id, token.prefix)
         record(connection, author, _rotated("key", key_id, wallet_id, overlap), now)
     return int(wallet_id)
 
 
 def rotate_owner(
-    connection: Connection, wallet_id: int, token_hash: str, overlap: timedelta, author: Author, now: datetime
+    connection: Connection, wallet_id: int, token: NewToken, overlap: timedelta, author: Author, now: datetime
 ) -> None:
     """Give a wallet's owner another token. Raises ``WalletNotFound`` and ``TooManyTokens``."""
     rows = connection.execute(SQL["lock_owner"], {"wallet_id": wallet_id}).fetchall()
     if not rows:
         raise _no_wallet(wallet_id)
     [(old,)] = rows
-    if _turn(connection, _Identity(wallet_id), old, token_hash, overlap, now):
-        named = {"wallet_id": wallet_id, "token_hash": token_hash, "now": format_instant(now)}
+    if _turn(connection, _Identity(wallet_id), old, token.hash, overlap, now):
+        named = {"wallet_id": wallet_id, "token_hash": token.hash, "now": format_instant(now)}
         connection.execute(SQL["set_owner_token"], named)
+        profile_rows.set_token_prefix(connection, wallet_id, OWNER, token.prefix)
         record(connection, author, _rotated("wallet", wallet_id, wallet_id, overlap), now)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +14,6 @@ from credit_wallet.domain.commands import Undo
 from credit_wallet.domain.cycle import cycle_at, cycle_bounds, format_instant
 from credit_wallet.domain.money import micros_of, whole_yen
 from credit_wallet.domain.outcomes import Alert
-from credit_wallet.domain.standing import COLUMNS
 from credit_wallet.domain.topups import AFTER_ALL_TOPUPS
 from credit_wallet.domain.views import (
     ExpiredLotView,
@@ -40,7 +39,7 @@ from credit_wallet.errors import (
 )
 from credit_wallet.stores import LedgerSource
 from credit_wallet.stores.rows import parse_lots
-from credit_wallet.stores.sql import statements
+from credit_wallet.stores.sql import rows_of, statements
 from credit_wallet.stores.views import (
     CycleEntry,
     CycleSpan,
@@ -52,6 +51,7 @@ from credit_wallet.stores.views import (
     micros,
     topup_view,
     totals_of,
+    wallet_view,
 )
 
 __all__ = ["STEPS", "CycleEntry", "CycleSpan", "Reader", "WalletRow"]
@@ -86,35 +86,24 @@ class Reader:
 
     def view(self, row: WalletRow, now: datetime) -> WalletView:
         """A wallet as its owner sees it, with the spending of the cycle that ``now`` is in."""
-        cycle = cycle_at(now, row.time_zone)
-        return WalletView(
-            wallet_id=row.wallet_id,
-            label=row.label,
-            balance_micros=row.balance_micros,
-            held_micros=row.held_micros,
-            debt_micros=row.debt_micros,
-            auto_topup_threshold=row.auto_topup_threshold,
-            auto_topup_amount=row.auto_topup_amount,
-            monthly_budget_yen=row.monthly_budget_yen,
-            budget_mode=row.budget_mode,
-            time_zone=row.time_zone,
-            current_cycle=cycle,
-            current_cycle_spent_micros=self._spent(row, cycle),
-            enabled=bool(row.enabled),
-            created_at=row.created_at,
-            low_balance_yen=row.low_balance_yen,
-            alert_thresholds_pct=json.decode(row.alert_thresholds, type=tuple[int, ...]),
-            price_group=row.price_group,
-            auto_topup_daily_yen=row.auto_topup_daily_yen,
-            auto_topup_monthly_yen=row.auto_topup_monthly_yen,
-            frozen=not row.enabled,
-            **{name: getattr(row, name) for name in COLUMNS},
-        )
+        return self.views([row], now)[0]
+
+    def views(self, rows: Sequence[WalletRow], now: datetime) -> list[WalletView]:
+        """The same of many."""
+        cycles = {row.wallet_id: cycle_at(now, row.time_zone) for row in rows}
+        spent = self._spent(rows, cycles)
+        return [wallet_view(row, cycles[row.wallet_id], spent[row.wallet_id]) for row in rows]
 
     def wallets(self, now: datetime, *, after: int = 0, limit: int = 100) -> list[WalletView]:
         """Wallets with an id above ``after``, by id."""
         rows = self._rows("wallets", after=after, limit=limit)
-        return [self.view(WalletRow._make(row), now) for row in rows]
+        return self.views([WalletRow._make(row) for row in rows], now)
+
+    def wallets_with(self, wallet_ids: Sequence[int]) -> list[WalletRow]:
+        """The rows of some wallets, in their order."""
+        statement = _SQL["wallet"].replace("w.wallet_id = :wallet_id", "w.wallet_id IN ({ids})")
+        found = {row[0]: WalletRow._make(row) for row in rows_of(self.source, statement, wallet_ids)}
+        return [found[wallet_id] for wallet_id in wallet_ids if wallet_id in found]
 
     def due_wallets(self, now: datetime, limit: int) -> list[int]:
         """Ids of wallets on which something is due, the longest overdue first."""
@@ -390,12 +379,16 @@ class Reader:
     def _rows(self, name: str, **parameters: object) -> list[tuple[Any, ...]]:
         return self.source.rows(_SQL[name], parameters)
 
-    def _spent(self, wallet: WalletRow, cycle: str) -> int:
-        """Spending in ``cycle``: the row's when it is in that cycle, otherwise the recorded sum."""
-        if wallet.current_cycle == cycle:
-            return wallet.cycle_spent_micros
-        rows = self._rows("cycle_spent", cycle=cycle, wallet_id=wallet.wallet_id, key_id=0)
-        return sum(micros(*row) for row in rows)
+    def _spent(self, wallets: Sequence[WalletRow], cycles: Mapping[int, str]) -> dict[int, int]:
+        """Spending of wallets in a cycle of each: the row's when it is in that cycle, otherwise the recorded sum."""
+        spent = {row.wallet_id: row.cycle_spent_micros for row in wallets}
+        elsewhere = [row.wallet_id for row in wallets if row.current_cycle != cycles[row.wallet_id]]
+        spent |= dict.fromkeys(elsewhere, 0)
+        for cycle in sorted({cycles[wallet_id] for wallet_id in elsewhere}):
+            of_cycle = [wallet_id for wallet_id in elsewhere if cycles[wallet_id] == cycle]
+            rows = rows_of(self.source, _SQL["cycles_spent"], of_cycle, {"cycle": cycle})
+            spent |= {wallet_id: micros(*amount) for wallet_id, *amount in rows}
+        return spent
 
 
 def _expired_micros(payload: str) -> int:

@@ -54,16 +54,6 @@ cycle_spent_fraction, held_fraction, key_group, scopes
 """
 LOT_COLUMNS = "wallet_id, lot_id, kind, granted_yen, expires_at, granted_fraction"
 
-NEW_WALLET = (
-    "label",
-    "auto_topup_threshold",
-    "auto_topup_amount",
-    "monthly_budget_yen",
-    "budget_mode",
-    "time_zone",
-)
-"""What is chosen when a wallet is made."""
-
 SETTINGS_COLUMNS = (*(setting.column for setting in SETTINGS), "auto_topup_consents", "enabled", *COLUMNS)
 """The settings, how many consents they have taken, and the standing."""
 

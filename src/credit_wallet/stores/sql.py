@@ -6,9 +6,16 @@ The statements run on every database. The few that do not have another version u
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from pkgutil import get_data
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from credit_wallet.stores import Source
+
+IDS_A_STATEMENT = 250
 
 _HEADING = re.compile(r"^-- ([a-z_]+): ", re.MULTILINE)
 
@@ -24,6 +31,21 @@ def statements(file_name: str, dialect: str = "") -> dict[str, str]:
         with suppress(FileNotFoundError):
             found |= _blocks(f"{dialect}/{file_name}")
     return found
+
+
+def rows_of(
+    source: Source, statement: str, ids: Sequence[int], named: Mapping[str, Any] | None = None
+) -> Iterator[tuple[Any, ...]]:
+    """The rows of a statement with ``{ids}`` in it, ``IDS_A_STATEMENT`` ids at a time, or one.
+
+    Places that are left over repeat the last id, so that a database sees two texts, however many ids there are.
+    """
+    size = IDS_A_STATEMENT if len(ids) > 1 else 1
+    text = statement.replace("{ids}", ", ".join(f":id{number}" for number in range(size)))
+    for start in range(0, len(ids), size):
+        some = list(ids[start : start + size])
+        some += some[-1:] * (size - len(some))
+        yield from source.rows(text, {**(named or {}), **{f"id{number}": each for number, each in enumerate(some)}})
 
 
 def shipped(package: str, name: str) -> bytes:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from msgspec import DecodeError
+from msgspec import DecodeError, json
 
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.money import MICROS
 from credit_wallet.domain.outcomes import BudgetMode
 from credit_wallet.domain.permissions import ordered, scopes_of
-from credit_wallet.domain.views import HoldView, KeyView, TopupView, Totals, Transaction, TransactionView
+from credit_wallet.domain.standing import COLUMNS
+from credit_wallet.domain.views import HoldView, KeyView, TopupView, Totals, Transaction, TransactionView, WalletView
 from credit_wallet.errors import DatabaseCorrupt
 from credit_wallet.rules.details import EntryDetail, exact_micros, parse_detail
+from credit_wallet.stores.profile_rows import parse_metadata
 from credit_wallet.stores.topup_rows import read_clawbacks
 
 
@@ -54,6 +56,9 @@ class WalletRow(NamedTuple):
     closing_at: str | None
     closed_at: str | None
     merged_into: int | None
+    reference: str | None
+    metadata: str | None
+    token_prefix: str | None
 
     @property
     def balance_micros(self) -> int:
@@ -153,10 +158,40 @@ def _usage_fields(detail: EntryDetail) -> tuple[Any, ...]:
     return (detail.item, quantity_micros, detail.price_version, detail.facts or {}, detail.agent_facts or {})
 
 
+def wallet_view(row: WalletRow, cycle: str, spent_micros: int) -> WalletView:
+    """A wallet as its owner sees it, in a cycle in which it has spent this."""
+    return WalletView(
+        wallet_id=row.wallet_id,
+        label=row.label,
+        balance_micros=row.balance_micros,
+        held_micros=row.held_micros,
+        debt_micros=row.debt_micros,
+        auto_topup_threshold=row.auto_topup_threshold,
+        auto_topup_amount=row.auto_topup_amount,
+        monthly_budget_yen=row.monthly_budget_yen,
+        budget_mode=row.budget_mode,
+        time_zone=row.time_zone,
+        current_cycle=cycle,
+        current_cycle_spent_micros=spent_micros,
+        enabled=bool(row.enabled),
+        created_at=row.created_at,
+        low_balance_yen=row.low_balance_yen,
+        alert_thresholds_pct=json.decode(row.alert_thresholds, type=tuple[int, ...]),
+        price_group=row.price_group,
+        auto_topup_daily_yen=row.auto_topup_daily_yen,
+        auto_topup_monthly_yen=row.auto_topup_monthly_yen,
+        reference=row.reference or None,
+        metadata=parse_metadata(row.metadata),
+        token_prefix=row.token_prefix or None,
+        frozen=not row.enabled,
+        **{name: getattr(row, name) for name in COLUMNS},
+    )
+
+
 def key_view(row: tuple[Any, ...]) -> KeyView:
     """A key from the statements ``keys`` and ``key``."""
     key_id, wallet_id, label, cap_yen, spent_yen, spent_fraction, held_yen, held_fraction, *others = row
-    created_at, expires_at, revoked_at, group, scopes = others
+    created_at, expires_at, revoked_at, group, scopes, reference, metadata, token_prefix = others
     spent_micros, held_micros = micros(spent_yen, spent_fraction), micros(held_yen, held_fraction)
     return KeyView(
         key_id,
@@ -170,6 +205,9 @@ def key_view(row: tuple[Any, ...]) -> KeyView:
         revoked_at,
         group,
         ordered(scopes_of(scopes)),
+        reference or None,
+        parse_metadata(metadata),
+        token_prefix or None,
     )
 
 

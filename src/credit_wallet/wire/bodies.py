@@ -305,6 +305,14 @@ class CreateWalletBody(Body, frozen=True):
     auto_topup_threshold: YenOrZero = 0
     auto_topup_amount: YenOrZero = 0
     time_zone: Annotated[str, Meta(description="IANA name; the billing cycle is a month there.")] = "UTC"
+    reference: Reference | None = None
+    metadata: Metadata = {}
+
+
+class MetadataBody(Body, frozen=True):
+    """A wallet's metadata, all of them."""
+
+    metadata: Metadata
 
 
 class PriceGroupBody(Body, frozen=True):
@@ -321,6 +329,8 @@ class CreateKeyBody(Body, frozen=True):
     expires_at: End | None = None
     group: KeyGroup | None = None
     scopes: Annotated[list[Scope], Meta(min_length=1, max_length=3)] | None = None
+    reference: Reference | None = None
+    metadata: Metadata = {}
 
 
 class ConfigureKeyBody(Body, frozen=True, kw_only=True):
@@ -329,6 +339,8 @@ class ConfigureKeyBody(Body, frozen=True, kw_only=True):
     label: Note | UnsetType | None = UNSET
     monthly_cap_yen: YenOrZero | UnsetType = UNSET
     group: KeyGroup | UnsetType | None = UNSET
+    reference: Reference | UnsetType | None = UNSET
+    metadata: Metadata | UnsetType = UNSET
 
     def asked(self) -> dict[str, Any]:
         """What was sent of it, as the library takes it."""

@@ -113,6 +113,13 @@ _ACCESS = {
         "An operator has this name, or had it before it was revoked. Choose another one.",
         fields=("operator_id",),
     ),
+    "reference_in_use": _P(
+        409,
+        "Reference in use",
+        "Another wallet, or another agent key of the wallet, has this reference. Find it by the reference, or use "
+        "another one.",
+        optional=("wallet_id", "key_id"),
+    ),
     "secret_in_use": _P(
         409, "Secret in use", "The hash already belongs to a token or key. Generate another key and register its hash."
     ),
@@ -242,7 +249,12 @@ _MONEY = {
 }
 
 _NOT_FOUND = {
-    "wallet_not_found": _P(404, "Wallet not found", "No such wallet. Check the id.", fields=("wallet_id",)),
+    "wallet_not_found": _P(
+        404,
+        "Wallet not found",
+        "No such wallet. Check the id or the reference.",
+        optional=("wallet_id", "reference"),
+    ),
     "budget_not_found": _P(
         404, "Budget not found", "No such budget, or it was deleted. Check the id.", fields=("budget_id",)
     ),

@@ -97,7 +97,9 @@ def write(path: Path) -> Book:
     wallets, clock = writer.wallets, writer.clock
     wallet_ids = [
         wallets.create().wallet_id,
-        wallets.create(label=ODD_TEXTS[0], monthly_budget_yen=600, time_zone="Asia/Tokyo").wallet_id,
+        wallets.create(
+            label=ODD_TEXTS[0], monthly_budget_yen=600, time_zone="Asia/Tokyo", reference=ODD_TEXTS[1]
+        ).wallet_id,
         wallets.create(label=ODD_TEXTS[1], auto_topup_threshold=2_200, auto_topup_amount=9_000).wallet_id,
     ]
     key_ids = [
@@ -186,6 +188,8 @@ def write(path: Path) -> Book:
         writer.move("charge", adopted_id, 5, idempotency_key="backfills")
         wallets.maintenance.watch_spending()
         while wallets.maintenance.count_usage():
+            pass
+        while wallets.maintenance.count_totals():
             pass
         while wallets.maintenance.seal():
             pass

@@ -23,8 +23,7 @@ def test_all_of_a_ledger_is_in_its_backup_and_comes_back(
     monkeypatch.setattr(copying, "ROWS_A_CHUNK", 100)
     file = tmp_path / "copy.db"
     made = run("--db", target, "--json", "backup", str(file))
-    assert (made.code, made.err.count("\n")) == (0, 1)
-    assert "opening_without_entries" in made.err  # of plain SQL, on the copy that is proved
+    assert made.code == 0
     assert json.decode(made.out)["verified"] is True
     assert file.stat().st_mode & 0o777 == 0o600
     assert_equal(book, f"sqlite:///{file}")

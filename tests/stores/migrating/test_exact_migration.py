@@ -16,10 +16,13 @@ from priced import SEARCH
 from credit_wallet import CreditWallet
 from credit_wallet.domain.acts import LIBRARY
 from credit_wallet.domain.commands import Charge, Topup
+from credit_wallet.domain.settings import NewWallet
+from credit_wallet.domain.tokens import NewToken
 from credit_wallet.domain.usage import Usage
 from credit_wallet.errors import MigrationError
 from credit_wallet.stores import migrations
 from credit_wallet.stores.databases import database_at
+from credit_wallet.stores.new_wallets import create_wallet
 
 pytestmark = on_every_database
 
@@ -45,7 +48,7 @@ def test_more_than_can_be_exact_is_refused_in_words(fresh_url: str, monkeypatch:
 
 def test_the_view_says_amounts_as_decimals(fresh_url: str) -> None:
     with closing(database_at(fresh_url).open_store(NOW)) as store:
-        store.create_wallet("a" * 64, None, (0, 0), 0, "alert", "UTC", LIBRARY, NOW)
+        store.run(create_wallet, NewWallet(None, 0, 0, 0, "alert", "UTC"), NewToken("a" * 64, ""), LIBRARY, NOW)
         for number, micros in enumerate((3_300_000, 1, 40_000_000)):
             store.execute(
                 [Topup(1, f"credit {number}", 20_000_000), Charge(1, f"charge {number}", micros)], lambda: NOW
@@ -68,7 +71,7 @@ def test_the_view_says_amounts_as_decimals(fresh_url: str) -> None:
 
 def test_the_view_says_what_was_bought(fresh_url: str) -> None:
     with closing(database_at(fresh_url).open_store(NOW)) as store:
-        store.create_wallet("a" * 64, None, (0, 0), 0, "alert", "UTC", LIBRARY, NOW)
+        store.run(create_wallet, NewWallet(None, 0, 0, 0, "alert", "UTC"), NewToken("a" * 64, ""), LIBRARY, NOW)
         facts = Usage(None, 0, (("tool", "search"),), (("run", "r1"),))
         store.execute([Topup(1, "credit", 20_000_000), Charge(1, "facts", 1_000_000, usage=facts)], lambda: NOW)
     with PlainSql(fresh_url) as host:

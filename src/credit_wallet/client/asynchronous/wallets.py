@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Literal
 
 from credit_wallet.client import calls
@@ -12,9 +12,16 @@ from credit_wallet.client.transport import AsyncSend
 from credit_wallet.domain.corrections import CorrectionReason
 from credit_wallet.domain.outcomes import BudgetMode, LotKind, Outcome
 from credit_wallet.domain.personal import PersonalPage
-from credit_wallet.domain.views import CreatedWallet, WalletView
+from credit_wallet.domain.views import CreatedWallet, ReferencedWallet, WalletView
+from credit_wallet.domain.wallet_search import WalletPage, WalletSort, WalletStatus
 from credit_wallet.rules.usage import Amount
-from credit_wallet.wire.bodies import CreateWalletBody, OperatorTopupBody, PriceGroupBody, ReplaceTokenBody
+from credit_wallet.wire.bodies import (
+    CreateWalletBody,
+    MetadataBody,
+    OperatorTopupBody,
+    PriceGroupBody,
+    ReplaceTokenBody,
+)
 from credit_wallet.wire.correction_bodies import AdjustBody, CloseBody, FreezeBody, MergeBody, TakeBackBody
 from credit_wallet.wire.replies import TransactionPage, WalletReply
 
@@ -34,20 +41,53 @@ class AsyncWallets:
         auto_topup_threshold: int = 0,
         auto_topup_amount: int = 0,
         time_zone: str = "UTC",
-    ) -> CreatedWallet:
-        """A new, empty wallet. Its ``owner_token`` is shown only now."""
-        body = CreateWalletBody(
-            label, monthly_budget_yen, budget_mode, auto_topup_threshold, auto_topup_amount, time_zone
-        )
-        return await self._send(calls.create("/operator/wallets", read_as(CreatedWallet), body))
+        reference: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> ReferencedWallet:
+        """A new, empty wallet. Its ``owner_token`` is shown only now.
 
-    async def list(self, *, after: int = 0, limit: int = 100) -> Sequence[WalletView]:
-        """Wallets with an id above ``after``, by id; ``limit`` is 1 to 1,000."""
-        return await self._send(calls.get("/operator/wallets", read_as(list[WalletView]), after=after, limit=limit))
+        ``reference`` is your id of the customer: if a wallet has it already, that wallet is returned, ``created`` False
+        and its ``owner_token`` None. So it is sent again when there is no response; without it, that could make two.
+        """
+        body = CreateWalletBody(
+            label,
+            monthly_budget_yen,
+            budget_mode,
+            auto_topup_threshold,
+            auto_topup_amount,
+            time_zone,
+            reference,
+            dict(metadata or {}),
+        )
+        call = calls.create("/operator/wallets", read_as(ReferencedWallet), body, repeatable=reference is not None)
+        return await self._send(call)
+
+    async def list(
+        self,
+        query: str | None = None,
+        *,
+        reference: str | None = None,
+        status: WalletStatus | None = None,
+        sort: WalletSort = "wallet_id",
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> WalletPage:
+        """A page of wallets for which all that is given is true; ``limit`` is 1 to 1,000.
+
+        ``query`` is what is known of a wallet: its id, beginnings of words of its names or of its agent keys', a token.
+        Send ``next_cursor`` as ``cursor`` with the rest unchanged, until it is None; a page can be short, or empty.
+        """
+        given = {"query": query, "reference": reference, "status": status, "cursor": cursor}
+        return await self._send(calls.get("/operator/wallets", read_as(WalletPage), **given, sort=sort, limit=limit))
 
     async def show(self, wallet_id: int) -> WalletReply:
         """One wallet, as its owner sees it. Raises ``WalletNotFound``."""
         return await self._send(calls.at_wallet(calls.show_wallet(), wallet_id))
+
+    async def set_metadata(self, wallet_id: int, metadata: Mapping[str, str]) -> WalletView:
+        """Replace all pairs of a wallet's metadata."""
+        path = f"/operator/wallets/{wallet_id:d}/metadata"
+        return await self._send(Call("POST", path, read_as(WalletView), MetadataBody(dict(metadata))))
 
     async def freeze(
         self, wallet_id: int, *, frozen: bool = True, reason: CorrectionReason, note: str | None = None

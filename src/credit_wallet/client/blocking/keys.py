@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec import UNSET, UnsetType
 
@@ -29,13 +29,17 @@ class Keys:
         expires_at: str | None = None,
         group: str | None = None,
         scopes: Sequence[Scope] | None = None,
+        reference: str | None = None,
+        metadata: Mapping[str, str] | None = None,
     ) -> CreatedKey:
         """A new agent key. Its ``token`` is shown only now; ``monthly_cap_yen`` 0 means no cap.
 
         ``group`` is for budgets: up to four names with / between them, such as acme/research.
-        ``scopes`` are some of "spend", "read" and "manage"; by default the first two.
+        ``scopes`` are some of "spend", "read" and "manage"; by default the first two. ``reference`` is your id of the
+        key, unique in the wallet, and ``metadata`` are pairs of texts.
         """
-        body = CreateKeyBody(label, monthly_cap_yen, expires_at, group, None if scopes is None else [*scopes])
+        allowed = None if scopes is None else [*scopes]
+        body = CreateKeyBody(label, monthly_cap_yen, expires_at, group, allowed, reference, dict(metadata or {}))
         return self._send(calls.create("/credit/keys", read_as(CreatedKey), body))
 
     def list(self, *, after: int = 0, limit: int = 1_000) -> Sequence[KeyView]:
@@ -53,9 +57,17 @@ class Keys:
         label: str | UnsetType | None = UNSET,
         monthly_cap_yen: int | UnsetType = UNSET,
         group: str | UnsetType | None = UNSET,
+        reference: str | UnsetType | None = UNSET,
+        metadata: Mapping[str, str] | UnsetType = UNSET,
     ) -> KeyView:
-        """Change an agent key; what is omitted stays. Raises ``KeyNotFound``."""
-        body = ConfigureKeyBody(label=label, monthly_cap_yen=monthly_cap_yen, group=group)
+        """Change an agent key; what is omitted stays. Raises ``KeyNotFound`` and ``ReferenceInUse``."""
+        body = ConfigureKeyBody(
+            label=label,
+            monthly_cap_yen=monthly_cap_yen,
+            group=group,
+            reference=reference,
+            metadata=metadata if metadata is UNSET else dict(metadata),
+        )
         return self._send(Call("PATCH", f"/credit/keys/{key_id:d}", read_as(KeyView), body))
 
     def rotate(self, key_id: int, *, overlap_seconds: int = 3600) -> CreatedKey:

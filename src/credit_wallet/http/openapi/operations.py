@@ -80,7 +80,7 @@ def _parameter(name: str, field: FieldDefinition, path: str) -> dict[str, Any]:
         return _header(given, about, examples)
     is_in_path = f"{{{name}}}" in path
     return {
-        "name": name,
+        "name": given.name or name,
         "in": "path" if is_in_path else "query",
         "required": is_in_path,
         "description": given.description,

@@ -132,6 +132,7 @@ _TYPES: dict[str, dict[str, Any]] = {
             "set_by",
             "item",
             "transfer_id",
+            "reference",
             "blocked_by",
         ),
         _TEXT,

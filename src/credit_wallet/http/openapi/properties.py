@@ -362,6 +362,12 @@ PROPERTIES: dict[str, About] = {
         ("settled",),
     ),
     # Tokens
+    "wallets": _A("The wallets that were found."),
+    "token_prefix": _A(
+        "The first characters of the current token, to recognise it by; null for a token from before they were kept.",
+        ("cw_live_FuPQ",),
+    ),
+    "created": _A("Whether it is new; false for the one that had the reference already.", (True,)),
     "owner_token": _A("The owner token. It is shown this once; only its hash is stored.", ("cw_live_…",)),
     "token": _A("The token. It is shown this once; only its hash is stored.", ("cw_live_…",)),
     "role": _A("What kind of token it is.", ("owner",)),

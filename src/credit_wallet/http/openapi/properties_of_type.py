@@ -61,6 +61,14 @@ _OF_CORRECTIONS: dict[str, About] = {
 }
 
 PROPERTIES_OF_TYPE: dict[str, About] = {
+    "ReferencedWallet.owner_token": _A(
+        "The owner token, shown this once; null for a wallet that had the reference already.", ("cw_live_…",)
+    ),
+    "WalletView.reference": _A("The host's id of the customer; null for none, and for agents.", ("cust_1",)),
+    "WalletReply.reference": _A("The host's id of the customer; null for none, and for agents.", ("cust_1",)),
+    "CreateWalletBody.reference": _A(
+        "Your id of the customer, unique among wallets: the same one returns the same wallet.", ("cust_1",)
+    ),
     "PersonalPage.items": _A("What there is of people, in the order of kinds."),
     "PersonalPage.next_cursor": _A("Send it as `cursor` for the next page; null on the last one.", ("entry:4711",)),
     "PersonalItem.kind": _A(
@@ -324,9 +332,10 @@ PROPERTIES_OF_TYPE: dict[str, About] = {
     "DeliveryView.delivered_at": _time("When the target accepted it; null before that."),
     "LedgerTotals.counted_at": _time("When all wallets had been counted."),
     "LedgerTotals.wallets": _A("How many wallets there are.", (1_200,)),
-    "LedgerTotals.disabled": _A("How many of them are disabled.", (3,)),
+    "LedgerTotals.frozen": _A("How many of them are frozen.", (3,)),
+    "LedgerTotals.closed": _A("How many of them are closed.", (12,)),
     "LedgerTotals.in_debt": _A("How many owe something.", (1,)),
-    "LedgerTotals.exhausted": _A("How many have nothing that they could spend.", (40,)),
+    "LedgerTotals.exhausted": _A("How many that are not closed have nothing that they could spend.", (40,)),
     "LedgerTotals.balance_yen": _A("What all wallets can spend, in whole yen.", (9_000_000,)),
     "LedgerTotals.paid_yen": _A("What of it was paid for, in whole yen.", (8_500_000,)),
     "LedgerTotals.promo_yen": _A("What of it is promotional, in whole yen.", (500_000,)),

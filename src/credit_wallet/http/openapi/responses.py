@@ -11,6 +11,7 @@ from litestar.handlers import HTTPRouteHandler
 from credit_wallet.errors import CallLimitReached, DatabaseError
 from credit_wallet.http.openapi.problems import codes_of, component_name, problem_of_code
 from credit_wallet.http.openapi.schemas import REF, Schemas
+from credit_wallet.http.routing import ALSO
 from credit_wallet.wire.problem_types import DEFECT
 from credit_wallet.wire.problems import CONTENT_TYPE
 
@@ -79,11 +80,12 @@ def responses_of(handler: HTTPRouteHandler, path: str, schemas: Schemas) -> dict
     for code in codes_of(handler, path):
         by_status.setdefault(problem_of_code(code).status, []).append(code)
     responses = {
-        str(handler.status_code): {
-            "description": "Created." if handler.status_code == HTTPStatus.CREATED else "Success.",
-            "headers": _headers(handler.status_code, owned=secured, moves=moves),
+        str(status): {
+            "description": "Created." if status == HTTPStatus.CREATED else "Success.",
+            "headers": _headers(status, owned=secured, moves=moves),
             "content": _content(handler, path, schemas),
         }
+        for status in sorted({handler.status_code, handler.opt.get(ALSO) or handler.status_code})
     }
     for status in sorted(by_status):
         codes = tuple(by_status[status])

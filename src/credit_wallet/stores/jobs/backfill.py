@@ -25,6 +25,7 @@ from credit_wallet.rules.lots import format_allocation, put, take
 from credit_wallet.rules.state import Allocation, ClosedSegment, Lot, LotOpening
 from credit_wallet.stores import Connection, Source
 from credit_wallet.stores.budget_backfill import count_backfilled
+from credit_wallet.stores.jobs.naming import name_wallets
 from credit_wallet.stores.rows import PUT_LOT, format_lots, lot_row, parse_lots
 from credit_wallet.stores.segments import put_segments
 from credit_wallet.telemetry import warn
@@ -38,7 +39,7 @@ ORDER BY wallet_id
 _LOCK_WALLET = """
 UPDATE am_credit_wallet SET updated_at = updated_at WHERE wallet_id = :wallet_id
 RETURNING balance_yen, held_yen, balance_fraction, ledger_fraction, opening_yen, open_lots, current_cycle,
-          cycle_spent_yen, last_txn_id, time_zone, budget_kinds
+          cycle_spent_yen, last_txn_id, time_zone, budget_kinds, label, created_at
 """
 _LEDGER_BALANCE = """
 SELECT ledger_balance_yen, CAST(detail AS TEXT) FROM am_credit_transaction_log
@@ -160,12 +161,13 @@ def _backfill(connection: Connection, wallet_id: int, now: datetime) -> Opening 
     rows = connection.execute(_LOCK_WALLET, this).fetchall()
     if not rows:  # an entry of a wallet that does not exist; verify reports it
         return None
-    *row, zone, budget_kinds = rows[0]
+    *row, zone, budget_kinds, label, created_at = rows[0]
     balance_yen, held_yen, fraction, ledger_fraction, opening_yen, open_lots, cycle, spent_yen, last_txn_id = row
     entries: list[tuple[Any, ...]] = connection.execute(_NEW_ENTRIES, this).fetchall()
     held_micros = held_yen * MICROS + ledger_fraction - fraction
     replay = _Replay(wallet_id, 0, held_micros, parse_lots(open_lots), last_txn_id or 0, {}, [], cycle or "", [])
     if last_txn_id is None:
+        name_wallets(connection, [(wallet_id, label, created_at)])
         opening_yen = balance_yen + held_yen - sum(amount_yen for _, amount_yen, _, _ in entries)
         replay.open_lot(0, opening_yen * MICROS)
     else:

@@ -89,6 +89,9 @@ TABLES = (
     Table("am_credit_grant", ("grant_id",), True),
     Table("am_credit_grant_occurrence", ("wallet_id", "grant_id", "occurrence"), False),
     Table("am_credit_auto_topup_consent", ("wallet_id", "consent_no"), False),
+    Table("am_credit_reference", ("reference",), False),
+    Table("am_credit_profile", ("wallet_id", "key_id"), False),
+    Table("am_credit_search_term", ("term", "wallet_id", "key_id"), False),
     Table("am_credit_act", ("act_id",), True),
 )
 """Every table of a ledger, referenced tables first."""

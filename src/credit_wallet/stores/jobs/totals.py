@@ -33,7 +33,8 @@ class WalletSums(Struct):
     """What wallets have together."""
 
     wallets: int = 0
-    disabled: int = 0
+    frozen: int = 0
+    closed: int = 0
     in_debt: int = 0
     exhausted: int = 0
     balance_micros: int = 0
@@ -42,13 +43,15 @@ class WalletSums(Struct):
     held_micros: int = 0
     debt_micros: int = 0
 
-    def add(self, enabled: int, *amounts: int, open_lots: str) -> None:
+    def add(self, enabled: int, closed_at: str | None, *amounts: int, open_lots: str) -> None:
         """Add a wallet, as the statement ``wallets`` has it."""
         balance, ledger, debt = (micros(*amounts[place : place + 2]) for place in (0, 2, 4))
         self.wallets += 1
-        self.disabled += not enabled
+        is_open = closed_at is None
+        self.frozen += is_open and not enabled
+        self.closed += not is_open
         self.in_debt += debt > 0
-        self.exhausted += balance == 0
+        self.exhausted += is_open and balance == 0
         self.balance_micros += balance
         self.held_micros += ledger - balance
         self.debt_micros += debt
@@ -106,8 +109,8 @@ def add_entries(connection: Connection, counted: Counted) -> int:
 def add_wallets(source: Source, sums: WalletSums, after: int) -> int | None:
     """Add the next wallets with an id above ``after``; the last of them, None when there are no more."""
     rows = source.rows(SQL["wallets"], {"after": after, "limit": WALLETS_A_STEP})
-    for wallet_id, enabled, *amounts, open_lots in rows:
-        sums.add(enabled, *amounts, open_lots=open_lots)
+    for wallet_id, enabled, closed_at, *amounts, open_lots in rows:
+        sums.add(enabled, closed_at, *amounts, open_lots=open_lots)
         after = wallet_id
     return after if rows else None
 

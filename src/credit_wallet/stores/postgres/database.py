@@ -22,6 +22,7 @@ from credit_wallet.runtime.deadlines import POSTGRES_OPEN_SECONDS, Deadline
 from credit_wallet.stores import Progress, Shared, migrations
 from credit_wallet.stores.jobs.backfill import backfill_all
 from credit_wallet.stores.jobs.books import make_books
+from credit_wallet.stores.jobs.naming import name_all
 from credit_wallet.stores.postgres import findings
 from credit_wallet.stores.postgres.connection import (
     PostgresConnection,
@@ -126,6 +127,7 @@ class PostgresDatabase:
         with naming_database_errors(self.url):
             if raw.execute(_BEING_COPIED).fetchall() == [(False,)]:  # else the copy brings them
                 make_books(PostgresConnection(raw), lambda _: transaction(raw))
+                name_all(PostgresConnection(raw), lambda _: transaction(raw))
             return Upgrade(applied, *backfill_all(PostgresConnection(raw), lambda _: transaction(raw), now))
 
     def write_file(self, target: Path, progress: Progress) -> None:

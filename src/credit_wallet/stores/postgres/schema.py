@@ -30,6 +30,7 @@ _WITHOUT_WALLET = (
     "am_credit_seal",
     "am_credit_installation",
     "am_credit_counted",
+    "am_credit_reference",
     "am_credit_month_total",
     "am_credit_totals",
 )

@@ -12,15 +12,12 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from msgspec import structs
 
-from credit_wallet.domain.acts import Act, Author
 from credit_wallet.domain.commands import Command
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.errors import WalletError
 from credit_wallet.rules.decide import decide
 from credit_wallet.rules.decision import Decision
-from credit_wallet.stores import acts
-from credit_wallet.stores.consent_rows import write_first_consent
 from credit_wallet.stores.jobs.seals import Holder
 from credit_wallet.stores.postgres.connection import PostgresConnection, Raw
 from credit_wallet.stores.postgres.horizon import holders, settled_act_id, settled_txn_id
@@ -31,7 +28,6 @@ from credit_wallet.stores.postgres.load import load
 from credit_wallet.stores.postgres.readiness import Readiness
 from credit_wallet.stores.postgres.write import write
 from credit_wallet.stores.price_rows import KnownBook
-from credit_wallet.stores.rows import NEW_WALLET
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -51,12 +47,6 @@ PLANS_OF_THE_RAIL = {
 _PLANS_OF_A_JOB = """
 SELECT set_config('plan_cache_mode', 'auto', true), set_config('enable_seqscan', 'on', true),
        set_config('enable_hashjoin', 'on', true), set_config('enable_mergejoin', 'on', true)
-"""
-_CREATE_WALLET = """
-INSERT INTO am_credit_wallet (owner_token_hash, label, auto_topup_threshold, auto_topup_amount, monthly_budget_yen,
-                              budget_mode, time_zone, auto_topup_consents, last_txn_id, created_at, updated_at)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, 0, %s, %s)
-RETURNING wallet_id
 """
 
 
@@ -115,34 +105,6 @@ class PostgresStore:
             self._link.commit(raw)
         self._wallets.keep()
         return decision
-
-    def create_wallet(
-        self,
-        owner_token_hash: str,
-        label: str | None,
-        auto_topup: tuple[int, int],
-        monthly_budget_yen: int,
-        budget_mode: str,
-        time_zone: str,
-        author: Author,
-        now: datetime,
-    ) -> int:
-        """Insert a wallet and return its id; ``auto_topup`` is threshold and amount."""
-        at = format_instant(now)
-        consents = int(any(auto_topup))
-        row = (owner_token_hash, label, *auto_topup, monthly_budget_yen, budget_mode, time_zone, consents, at, at)
-
-        def create(raw: Raw) -> int:
-            wallet_id = int(_value(raw, _CREATE_WALLET, row))
-            write_first_consent(PostgresConnection(raw), wallet_id, auto_topup, at)
-            settings = dict(
-                zip(NEW_WALLET, (label, *auto_topup, monthly_budget_yen, budget_mode, time_zone), strict=True)
-            )
-            created = Act("wallet.created", f"wallet:{wallet_id}", wallet_id, after=settings)
-            acts.record(PostgresConnection(raw), author, created, now)
-            return wallet_id
-
-        return self._in_transaction(create)
 
     def check_writable(self) -> None:
         """Raises ``DatabaseError`` when the database would not take a write, ``MigrationError`` when it is outdated.

@@ -32,6 +32,7 @@ from credit_wallet.stores.postgres.budgets import PostgresBudgets
 from credit_wallet.stores.postgres.connection import PostgresConnection, Raw
 from credit_wallet.stores.postgres.known_wallets import KnownWallets
 from credit_wallet.stores.price_rows import write_tier_usage
+from credit_wallet.stores.profile_rows import write_names
 from credit_wallet.stores.rows import (
     LOT_COLUMNS,
     SETTINGS_COLUMNS,
@@ -270,6 +271,7 @@ def _write_settings(raw: Raw, decision: Decision, at: str) -> None:
     for wallet_id, wallet in decision.configured.items():
         raw.execute(_UPDATE_SETTINGS, [*settings_row(wallet), at, wallet_id])
     write_consents(PostgresConnection(raw), decision.consents)
+    write_names(PostgresConnection(raw), decision, at)
 
 
 def _update_keys(raw: Raw, decision: Decision) -> None:

@@ -19,6 +19,19 @@ LEFT JOIN am_credit_key k ON k.key_id = s.key_id AND k.wallet_id = s.wallet_id
 LEFT JOIN am_credit_seller v ON v.seller_id = s.seller_id AND v.wallet_id = s.wallet_id
 WHERE s.token_hash = :token_hash;
 
+-- wallet_of_token: the wallet that an owner token was made for
+SELECT wallet_id FROM am_credit_wallet WHERE owner_token_hash = :token_hash;
+
+-- create_wallet: a new wallet
+INSERT INTO am_credit_wallet (owner_token_hash, label, auto_topup_threshold, auto_topup_amount, monthly_budget_yen,
+                              budget_mode, time_zone, auto_topup_consents, last_txn_id, created_at, updated_at)
+VALUES (:token_hash, :label, :auto_topup_threshold, :auto_topup_amount, :monthly_budget_yen, :budget_mode, :time_zone,
+        :consents, 0, :now, :now)
+RETURNING wallet_id;
+
+-- delete_unused_wallet: one that was made in this transaction
+DELETE FROM am_credit_wallet WHERE wallet_id = :wallet_id;
+
 -- key_of_token: the agent key that a token was made for
 SELECT key_id FROM am_credit_key WHERE token_hash = :token_hash AND wallet_id = :wallet_id;
 

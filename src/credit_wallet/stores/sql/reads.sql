@@ -2,39 +2,41 @@
 -- An amount is in two columns, whole yen and the micros beyond them: together they may be more than a column holds.
 
 -- wallet: a wallet as its owner sees it
-SELECT wallet_id, label, balance_yen, balance_fraction, balance_yen + held_yen AS ledger_yen, ledger_fraction, debt_yen,
+SELECT w.wallet_id, label, balance_yen, balance_fraction, balance_yen + held_yen AS ledger_yen, ledger_fraction, debt_yen,
        debt_fraction, auto_topup_threshold, auto_topup_amount, monthly_budget_yen, budget_mode, time_zone, current_cycle,
-       cycle_spent_yen, cycle_spent_fraction, enabled, created_at, next_due_at, last_txn_id, low_balance_yen,
+       cycle_spent_yen, cycle_spent_fraction, enabled, w.created_at, next_due_at, last_txn_id, low_balance_yen,
        alert_thresholds, price_group, budget_kinds, auto_topup_daily_yen, auto_topup_monthly_yen, auto_topup_consents,
-       frozen_at, frozen_reason, frozen_note, closing_at, closed_at, merged_into
-FROM am_credit_wallet
-WHERE wallet_id = :wallet_id;
+       frozen_at, frozen_reason, frozen_note, closing_at, closed_at, merged_into, p.reference, p.metadata, p.token_prefix
+FROM am_credit_wallet w LEFT JOIN am_credit_profile p ON p.wallet_id = w.wallet_id AND p.key_id = 0
+WHERE w.wallet_id = :wallet_id;
 
 -- wallets: a page of wallets, by id
-SELECT wallet_id, label, balance_yen, balance_fraction, balance_yen + held_yen AS ledger_yen, ledger_fraction, debt_yen,
+SELECT w.wallet_id, label, balance_yen, balance_fraction, balance_yen + held_yen AS ledger_yen, ledger_fraction, debt_yen,
        debt_fraction, auto_topup_threshold, auto_topup_amount, monthly_budget_yen, budget_mode, time_zone, current_cycle,
-       cycle_spent_yen, cycle_spent_fraction, enabled, created_at, next_due_at, last_txn_id, low_balance_yen,
+       cycle_spent_yen, cycle_spent_fraction, enabled, w.created_at, next_due_at, last_txn_id, low_balance_yen,
        alert_thresholds, price_group, budget_kinds, auto_topup_daily_yen, auto_topup_monthly_yen, auto_topup_consents,
-       frozen_at, frozen_reason, frozen_note, closing_at, closed_at, merged_into
-FROM am_credit_wallet
-WHERE wallet_id > :after
-ORDER BY wallet_id
+       frozen_at, frozen_reason, frozen_note, closing_at, closed_at, merged_into, p.reference, p.metadata, p.token_prefix
+FROM am_credit_wallet w LEFT JOIN am_credit_profile p ON p.wallet_id = w.wallet_id AND p.key_id = 0
+WHERE w.wallet_id > :after
+ORDER BY w.wallet_id
 LIMIT :limit;
 
 -- openings: wallets that had credit when they were backfilled which no entry explains, or lacked some
 SELECT wallet_id, opening_yen FROM am_credit_wallet WHERE opening_yen <> 0 ORDER BY wallet_id;
 
--- cycle_spent: spending of a wallet (key_id 0) or an agent key in a cycle that its row has left
-SELECT spent_yen, spent_fraction
+-- cycles_spent: spending of some wallets in a cycle that their rows have left
+SELECT wallet_id, spent_yen, spent_fraction
 FROM am_credit_cycle_spend
-WHERE billing_cycle = :cycle AND wallet_id = :wallet_id AND key_id = :key_id;
+WHERE billing_cycle = :cycle AND wallet_id IN ({ids}) AND key_id = 0;
 
 -- keys: a page of a wallet's agent keys, by id, with what each has spent in :cycle
 SELECT k.key_id, k.wallet_id, k.label, k.monthly_cap_yen,
        CASE WHEN k.current_cycle = :cycle THEN k.cycle_spent_yen ELSE coalesce(s.spent_yen, 0) END,
        CASE WHEN k.current_cycle = :cycle THEN k.cycle_spent_fraction ELSE coalesce(s.spent_fraction, 0) END,
-       k.held_yen, k.held_fraction, k.created_at, k.expires_at, k.revoked_at, k.key_group, k.scopes
+       k.held_yen, k.held_fraction, k.created_at, k.expires_at, k.revoked_at, k.key_group, k.scopes, p.reference,
+       p.metadata, p.token_prefix
 FROM am_credit_key k
+LEFT JOIN am_credit_profile p ON p.wallet_id = k.wallet_id AND p.key_id = k.key_id
 LEFT JOIN am_credit_cycle_spend s ON s.billing_cycle = :cycle AND s.wallet_id = k.wallet_id AND s.key_id = k.key_id
 WHERE k.wallet_id = :wallet_id AND k.key_id > :after
 ORDER BY k.key_id
@@ -44,8 +46,10 @@ LIMIT :limit;
 SELECT k.key_id, k.wallet_id, k.label, k.monthly_cap_yen,
        CASE WHEN k.current_cycle = :cycle THEN k.cycle_spent_yen ELSE coalesce(s.spent_yen, 0) END,
        CASE WHEN k.current_cycle = :cycle THEN k.cycle_spent_fraction ELSE coalesce(s.spent_fraction, 0) END,
-       k.held_yen, k.held_fraction, k.created_at, k.expires_at, k.revoked_at, k.key_group, k.scopes
+       k.held_yen, k.held_fraction, k.created_at, k.expires_at, k.revoked_at, k.key_group, k.scopes, p.reference,
+       p.metadata, p.token_prefix
 FROM am_credit_key k
+LEFT JOIN am_credit_profile p ON p.wallet_id = k.wallet_id AND p.key_id = k.key_id
 LEFT JOIN am_credit_cycle_spend s ON s.billing_cycle = :cycle AND s.wallet_id = k.wallet_id AND s.key_id = k.key_id
 WHERE k.wallet_id = :wallet_id AND k.key_id = :key_id;
 

@@ -38,8 +38,8 @@ SELECT txn_type, cause, entries, amount_yen, amount_fraction FROM am_credit_mont
 SELECT occurred_at FROM am_credit_transaction_log WHERE txn_id = :txn_id;
 
 -- wallets: the next wallets with what they have
-SELECT wallet_id, enabled, balance_yen, balance_fraction, balance_yen + held_yen, ledger_fraction, debt_yen, debt_fraction,
-       open_lots
+SELECT wallet_id, enabled, closed_at, balance_yen, balance_fraction, balance_yen + held_yen, ledger_fraction, debt_yen,
+       debt_fraction, open_lots
 FROM am_credit_wallet
 WHERE wallet_id > :after
 ORDER BY wallet_id

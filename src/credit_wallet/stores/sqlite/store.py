@@ -15,7 +15,6 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from msgspec import json
 
-from credit_wallet.domain.acts import Act, Author
 from credit_wallet.domain.commands import Command
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.outcomes import Outcome
@@ -27,11 +26,12 @@ from credit_wallet.rules.validation import MAX_ID
 from credit_wallet.stores import acts, migrations
 from credit_wallet.stores.alert_tables import alert_table
 from credit_wallet.stores.clawback_rows import write_clawbacks
-from credit_wallet.stores.consent_rows import write_consents, write_first_consent
+from credit_wallet.stores.consent_rows import write_consents
 from credit_wallet.stores.entry_names import ENTRY_NAME_COLUMNS, entry_name_columns
 from credit_wallet.stores.grant_rows import write_grants
 from credit_wallet.stores.jobs.backfill import backfill_all, backfill_pending
 from credit_wallet.stores.jobs.books import make_books
+from credit_wallet.stores.jobs.naming import name_all
 from credit_wallet.stores.jobs.seals import Holder
 from credit_wallet.stores.movement_rows import (
     HOLD_COLUMNS,
@@ -43,9 +43,9 @@ from credit_wallet.stores.movement_rows import (
     returned_row,
 )
 from credit_wallet.stores.price_rows import write_tier_usage
+from credit_wallet.stores.profile_rows import write_names
 from credit_wallet.stores.rows import (
     MOVED_COLUMNS,
-    NEW_WALLET,
     PUT_LOT,
     RESTING_COLUMNS,
     SETTINGS_COLUMNS,
@@ -133,12 +133,6 @@ _PUT_EVENT = """
 INSERT INTO am_credit_outbox (wallet_id, kind, payload, dedupe_key, occurred_at, handed_out) VALUES (?, ?, ?, ?, ?, 0)
 ON CONFLICT DO NOTHING
 """
-_CREATE_WALLET = """
-INSERT INTO am_credit_wallet (owner_token_hash, label, auto_topup_threshold, auto_topup_amount, monthly_budget_yen,
-                              budget_mode, time_zone, auto_topup_consents, last_txn_id, created_at, updated_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?)
-RETURNING wallet_id
-"""
 
 _append_entries = BulkInsert("am_credit_transaction_log", ENTRY_COLUMNS, ("txn_type", "occurred_at"))
 _remember = BulkInsert("am_credit_idempotency", REMEMBERED_COLUMNS)
@@ -150,6 +144,7 @@ def bring_up_to_date(connection: LedgerConnection, path: Path, now: datetime) ->
     applied = migrations.migrate(SqliteSchema(connection, path))
     with naming_database_errors(path):
         make_books(connection, transaction)
+        name_all(connection, transaction)
         return Upgrade(applied, *backfill_all(connection, transaction, now))
 
 
@@ -188,34 +183,6 @@ class SqliteStore:
         They happen at what ``clock`` says behind the lock. Raises ``DatabaseError``, and then nothing moved.
         """
         return self._in_transaction(self._execute, commands, clock)
-
-    def create_wallet(
-        self,
-        owner_token_hash: str,
-        label: str | None,
-        auto_topup: tuple[int, int],
-        monthly_budget_yen: int,
-        budget_mode: str,
-        time_zone: str,
-        author: Author,
-        now: datetime,
-    ) -> int:
-        """Insert a wallet and return its id; ``auto_topup`` is threshold and amount."""
-        at = format_instant(now)
-        consents = int(any(auto_topup))
-        row = (owner_token_hash, label, *auto_topup, monthly_budget_yen, budget_mode, time_zone, consents, at, at)
-
-        def create() -> int:
-            wallet_id: int = self._connection.execute(_CREATE_WALLET, row).get
-            write_first_consent(self._connection, wallet_id, auto_topup, at)
-            settings = dict(
-                zip(NEW_WALLET, (label, *auto_topup, monthly_budget_yen, budget_mode, time_zone), strict=True)
-            )
-            created = Act("wallet.created", f"wallet:{wallet_id}", wallet_id, after=settings)
-            acts.record(self._connection, author, created, now)
-            return wallet_id
-
-        return self._in_transaction(create)
 
     def check_writable(self) -> None:
         """Raises ``DatabaseError`` when the database would not take a write, ``MigrationError`` when it is outdated.
@@ -337,6 +304,7 @@ class SqliteStore:
             [(*settings_row(wallet), at, wallet_id) for wallet_id, wallet in decision.configured.items()],
         )
         write_consents(self._connection, decision.consents)
+        write_names(self._connection, decision, at)
 
     def _write_keys(self, decision: Decision) -> None:
         self._connection.executemany(

@@ -19,6 +19,19 @@ LEFT JOIN am_credit_seller v ON v.seller_id = s.seller_id
 WHERE CASE WHEN s.seller_id > 0 THEN v.seller_id IS NULL
            ELSE w.wallet_id IS NULL OR s.key_id > 0 AND k.key_id IS NULL OR s.registered = 0 AND s.ends_at IS NULL END;
 
+-- references: a reference is that of the wallet whose names have it, and names belong to what is there
+SELECT coalesce(r.wallet_id, p.wallet_id), 1, 0
+FROM am_credit_reference r
+FULL JOIN (SELECT wallet_id, reference FROM am_credit_profile WHERE key_id = 0 AND reference <> '') AS p
+       ON p.wallet_id = r.wallet_id AND p.reference = r.reference
+WHERE r.wallet_id IS NULL OR p.wallet_id IS NULL
+UNION ALL
+SELECT p.wallet_id, 1, 0
+FROM am_credit_profile p
+LEFT JOIN am_credit_wallet w ON w.wallet_id = p.wallet_id
+LEFT JOIN am_credit_key k ON k.wallet_id = p.wallet_id AND k.key_id = p.key_id
+WHERE w.wallet_id IS NULL OR p.key_id > 0 AND k.key_id IS NULL;
+
 -- ends: an agent key and a seller end at their recorded end, and exist
 SELECT i.wallet_id, 1, 0
 FROM (SELECT 'key' AS identity, key_id AS identity_id, wallet_id, expires_at, revoked_at FROM am_credit_key
