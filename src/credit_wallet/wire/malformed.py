@@ -52,6 +52,7 @@ _FORMS = {
     "note": "text without NUL characters",
     "price_group": 'a name of up to 32 lower-case letters, digits and "_", such as partners; null for none',
     "purchase_key": "1 to 255 printable ASCII characters",
+    "query": "up to eight words without control characters",
     "quantity": 'a decimal above 0 in plain digits with up to six places, such as "0.5"',
     "quiet_hours": "a range of hours such as 22:00-07:00",
     "raised_limit_yen": 'a decimal in plain digits with up to six places, such as "3.30"',
