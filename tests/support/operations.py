@@ -150,6 +150,9 @@ OPERATIONS: dict[str, Scenario] = {
     "POST /operator/wallets/{wallet_id}/close": lambda world: Sent(
         {"wallet_id": world.wallets.create().wallet_id}, {"note": "contract ended"}
     ),
+    "POST /operator/wallets/{wallet_id}/link": lambda world: Sent(
+        _wallet(world), {"reference": "cust_2", "note": "company sold"}
+    ),
     "POST /operator/wallets/{wallet_id}/merge": lambda world: Sent(
         {"wallet_id": world.wallets.create().wallet_id}, {"into_wallet_id": world.owner_id, "note": "registered twice"}
     ),

@@ -36,6 +36,14 @@ class ReferencedWallet(Struct, frozen=True):
     created: bool
 
 
+class LinkedWallet(Struct, frozen=True):
+    """A wallet that was attached to a customer, and its new owner token, shown this once, if it was handed over."""
+
+    wallet_id: int
+    reference: str | None
+    owner_token: str | None
+
+
 class CreatedKey(Struct, frozen=True):
     """A new agent key, or a new token of one."""
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from litestar import Response, post
 from litestar.params import JSONBody
 from litestar.status_codes import HTTP_200_OK
+from msgspec import UNSET
 
-from credit_wallet.domain.views import WalletView
+from credit_wallet.domain.views import LinkedWallet, WalletView
 from credit_wallet.http.dependencies import GivenPayments, GivenRequestId, GivenWallets
 from credit_wallet.http.lanes import on_lane
 from credit_wallet.http.movements import required_key
 from credit_wallet.http.routing import IdempotencyKey, WalletId, movement_reply, route
 from credit_wallet.ledger.reading_lanes import OPERATORS, PAYMENTS
-from credit_wallet.wire.correction_bodies import AdjustBody, CloseBody, FreezeBody, MergeBody, TakeBackBody
+from credit_wallet.wire.correction_bodies import AdjustBody, CloseBody, FreezeBody, LinkBody, MergeBody, TakeBackBody
 from credit_wallet.wire.replies import MovementReply
 
 TAG = "Operator: corrections"
@@ -149,4 +150,28 @@ def merge_wallet(wallet_id: WalletId, data: JSONBody[MergeBody], wallets: GivenW
     return wallets.merge(wallet_id, data.into_wallet_id, reason=data.reason, note=data.note)
 
 
-CORRECTION_ROUTES = (adjust_wallet, take_back_topup, freeze_wallet, close_wallet, merge_wallet)
+@post(
+    "/operator/wallets/{wallet_id:int}/link",
+    status_code=HTTP_200_OK,
+    **route(TAG, "wallet_not_found", "wallet_closed", "reference_in_use", needs="support"),
+)
+@on_lane(OPERATORS)
+def link_wallet(wallet_id: WalletId, data: JSONBody[LinkBody], wallets: GivenWallets) -> LinkedWallet:
+    """Link a wallet to a customer
+
+    Attaches the wallet to another customer of the host's, by its `reference`. With `rotate_token` the wallet is handed
+    over: the new owner token is in this response and never again, and every other token, agent key and registered key
+    ends at once.
+    """
+    metadata = None if data.metadata is UNSET else data.metadata
+    return wallets.link(
+        wallet_id,
+        data.reference,
+        metadata=metadata,
+        rotate_token=data.rotate_token,
+        reason=data.reason,
+        note=data.note,
+    )
+
+
+CORRECTION_ROUTES = (adjust_wallet, take_back_topup, freeze_wallet, close_wallet, merge_wallet, link_wallet)

@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from credit_wallet.domain.commands import BeginClosing, EndClosing
 from credit_wallet.domain.corrections import CorrectionReason
+from credit_wallet.domain.metadata import Metadata
 from credit_wallet.domain.money import MAX_BALANCE_MICROS, MICROS, both, decimal_of, format_micros
 from credit_wallet.domain.outcomes import Configured
-from credit_wallet.domain.tokens import new_token, token_hash
+from credit_wallet.domain.tokens import NewToken, new_token, token_hash
 from credit_wallet.domain.topups import pay_back_id_of
-from credit_wallet.domain.views import TopupView, WalletView
+from credit_wallet.domain.views import LinkedWallet, TopupView, WalletView
 from credit_wallet.errors import ClosingBlocked, InvalidAmount, InvalidRequest, PaymentsNotConfigured, WalletClosed
 from credit_wallet.ledger import transfers
 from credit_wallet.ledger.ledger import MAX_PAGE, Ledger
-from credit_wallet.rules.validation import checked_id
+from credit_wallet.rules.correction_validation import malformed_reason
+from credit_wallet.rules.validation import checked_id, malformed_text
 from credit_wallet.stores import closing_rows
 
 if TYPE_CHECKING:
@@ -78,6 +80,26 @@ def merge(
     _move(wallets, wallet_id, into_wallet_id, note)
     _end(wallets, EndClosing(wallet_id, reason, note, 0, author=ledger.author))
     return wallets.show(wallet_id)
+
+
+def link(
+    ledger: Ledger,
+    wallet_id: int,
+    reference: str | None,
+    metadata: Metadata | None,
+    rotate_token: bool,
+    reason: CorrectionReason,
+    note: str | None,
+) -> LinkedWallet:
+    """As ``CreditWallet.link`` says."""
+    if problem := malformed_reason(reason) or malformed_text("note", note):
+        raise problem
+    checked_id("wallet_id", wallet_id)
+    token = new_token() if rotate_token else None
+    made = None if token is None else NewToken.of(token)
+    change = ledger.write if made is None else ledger.change_secrets
+    change(wallet_id, closing_rows.link, wallet_id, reference, metadata, made, reason, note)
+    return LinkedWallet(wallet_id, reference, token)
 
 
 # Steps
@@ -199,10 +221,11 @@ def _move(wallets: CreditWallet, wallet_id: int, into_wallet_id: int, note: str)
     """Move all credit by transfers, each named by the wallet's last entry: a retry finishes a cut one before."""
     ledger = wallets._ledger
     for _ in range(MAX_STEPS):
-        row = ledger.row(wallet_id)
-        if not row.balance_micros:
+        row, most_micros = ledger.row(wallet_id), transfers.most_at_once(ledger, wallet_id)
+        if ledger.row(wallet_id).last_txn_id != row.last_txn_id:
+            continue  # somebody else goes on with the same merge
+        if not most_micros:
             return
-        most_micros = min(row.balance_micros, transfers.most_at_once(ledger, wallet_id))
         wallets.transfers.create(
             wallet_id,
             into_wallet_id,

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, cast
 from credit_wallet.domain.commands import Adjust, Freeze
 from credit_wallet.domain.corrections import CorrectionReason
 from credit_wallet.domain.outcomes import Adjusted, Configured, LotKind
-from credit_wallet.domain.views import WalletView
+from credit_wallet.domain.views import LinkedWallet, WalletView
 from credit_wallet.ledger import movements
 from credit_wallet.ledger.ledger import Ledger
 from credit_wallet.ledger.reading_lanes import MONEY, ReadingLanes
+from credit_wallet.rules.metadata import checked_metadata, checked_reference
 from credit_wallet.rules.names import called
 from credit_wallet.rules.usage import Amount, checked_amount, checked_change
 
@@ -252,3 +253,24 @@ class WalletCorrections:
         from credit_wallet.ledger import closing
 
         return closing.merge(cast("CreditWallet", self), wallet_id, into_wallet_id, reason=reason, note=note)
+
+    def link(
+        self,
+        wallet_id: int,
+        reference: str | None,
+        *,
+        metadata: Mapping[str, str] | None = None,
+        rotate_token: bool = False,
+        reason: CorrectionReason = "other",
+        note: str | None = None,
+    ) -> LinkedWallet:
+        """Attach a wallet to another customer of the host's, by its ``reference``; None attaches it to none.
+
+        ``metadata`` replaces what is there, None leaves it. With ``rotate_token`` the wallet is handed over: the
+        outcome has a new owner token, and every other token, agent key and registered key ends at once. The same again
+        changes nothing else. Raises ``WalletNotFound``, ``WalletClosed``, ``ReferenceInUse`` and ``InvalidRequest``.
+        """
+        from credit_wallet.ledger.closing import link
+
+        pairs = None if metadata is None else checked_metadata(metadata)
+        return link(self._ledger, wallet_id, checked_reference(reference), pairs, rotate_token, reason, note)

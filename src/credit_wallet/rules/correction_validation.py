@@ -18,7 +18,7 @@ def malformed_standing(command: Freeze | BeginClosing | EndClosing) -> WalletErr
     if isinstance(command, Freeze):
         if type(command.frozen) is not bool:
             return InvalidRequest(f"frozen must be true or false, not {command.frozen!r}", field="frozen")
-        return _malformed_reason(command.reason)
+        return malformed_reason(command.reason)
     if isinstance(command, BeginClosing) and command.merge_into is not None:
         if not (type(command.merge_into) is int and 0 < command.merge_into < 2**63):
             return InvalidRequest("into_wallet_id must be a positive whole number", field="into_wallet_id")
@@ -29,14 +29,15 @@ def malformed_standing(command: Freeze | BeginClosing | EndClosing) -> WalletErr
 
 def malformed_why(reason: object, note: object) -> WalletError | None:
     """A correction says why, by a code of the list and in words. That a note is text is checked elsewhere."""
-    if problem := _malformed_reason(reason):
+    if problem := malformed_reason(reason):
         return problem
     if not isinstance(note, str) or not note.strip():
         return InvalidRequest("note must be text that says what happened, up to 500 characters", field="note")
     return None
 
 
-def _malformed_reason(reason: object) -> WalletError | None:
+def malformed_reason(reason: object) -> WalletError | None:
+    """A reason is a code of the list."""
     if reason in CORRECTION_REASONS:
         return None
     return InvalidRequest(

@@ -1,13 +1,16 @@
-"""What stands in the way of closing a wallet, and what opens it, the same on every database."""
+"""What stands in the way of closing a wallet, what opens it, and whose it is, the same on every database."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from credit_wallet.domain.acts import Act, Author
+from credit_wallet.domain.acts import Act, Author, difference
+from credit_wallet.domain.corrections import CorrectionReason
 from credit_wallet.domain.cycle import format_instant
-from credit_wallet.errors import WalletNotFound
-from credit_wallet.stores import Connection, Source
+from credit_wallet.domain.metadata import Metadata
+from credit_wallet.domain.tokens import NewToken
+from credit_wallet.errors import WalletClosed, WalletNotFound
+from credit_wallet.stores import Connection, Source, profile_rows
 from credit_wallet.stores.acts import record
 from credit_wallet.stores.sql import statements
 
@@ -37,10 +40,51 @@ def running_purchases(source: Source, wallet_id: int) -> int:
 def end_access(connection: Connection, wallet_id: int, unknown_hash: str, author: Author, now: datetime) -> None:
     """End every token, agent key and registered key that opens a wallet. Nobody has the token of ``unknown_hash``."""
     named = {"wallet_id": wallet_id, "now": format_instant(now)}
-    if not connection.execute(SQL["lock_wallet"], named).fetchall():
-        raise WalletNotFound(f"there is no wallet {wallet_id}; check the id", wallet_id=wallet_id)
+    _lock(connection, wallet_id, now)
     revoked = [int(key_id) for (key_id,) in connection.execute(SQL["revoke_keys"], named).fetchall()]
     secrets = len(connection.execute(SQL["remove_secrets"], named).fetchall())
     connection.execute(SQL["set_owner_token"], {**named, "token_hash": unknown_hash})
     ended = {"keys_revoked": sorted(revoked), "secrets_removed": secrets}
     record(connection, author, Act("wallet.access_ended", f"wallet:{wallet_id}", wallet_id, after=ended), now)
+
+
+def link(
+    connection: Connection,
+    wallet_id: int,
+    reference: str | None,
+    metadata: Metadata | None,
+    token: NewToken | None,
+    reason: CorrectionReason,
+    note: str | None,
+    author: Author,
+    now: datetime,
+) -> None:
+    """Attach a wallet to another customer; with a ``token`` everything else that opens it ends.
+
+    Raises ``WalletNotFound``, ``WalletClosed`` and ``ReferenceInUse``.
+    """
+    if (closed_at := _lock(connection, wallet_id, now)) is not None:
+        raise WalletClosed(f"wallet {wallet_id} was closed at {closed_at}", wallet_id=wallet_id, merged_into=None)
+    before_reference, before_metadata = profile_rows.names_of(connection, wallet_id, profile_rows.ITSELF)
+    profile_rows.set_reference(connection, wallet_id, reference)
+    before: dict[str, object] = {"reference": before_reference}
+    after: dict[str, object] = {"reference": reference}
+    if metadata is not None:
+        profile_rows.set_metadata(connection, wallet_id, profile_rows.ITSELF, metadata)
+        before["metadata"], after["metadata"] = dict(before_metadata), dict(metadata)
+    if token is not None:
+        end_access(connection, wallet_id, token.hash, author, now)
+        profile_rows.set_token_prefix(connection, wallet_id, profile_rows.ITSELF, token.prefix)
+    was, now_is = difference(before, after)
+    if now_is:
+        act = Act("wallet.linked", f"wallet:{wallet_id}", wallet_id, was, now_is, reason, note)
+        record(connection, author, act, now)
+
+
+def _lock(connection: Connection, wallet_id: int, now: datetime) -> str | None:
+    """When the wallet was closed, None for one that is not. Raises ``WalletNotFound``."""
+    rows = connection.execute(SQL["lock_wallet"], {"wallet_id": wallet_id, "now": format_instant(now)}).fetchall()
+    if not rows:
+        raise WalletNotFound(f"there is no wallet {wallet_id}; check the id", wallet_id=wallet_id)
+    [(closed_at,)] = rows
+    return None if closed_at is None else str(closed_at)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, TypeAlias
 
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from credit_wallet.domain.commands import MAX_NOTE_LENGTH
 from credit_wallet.domain.corrections import CorrectionReason
@@ -82,3 +82,13 @@ class MergeBody(Body, frozen=True):
     into_wallet_id: Id
     note: Why
     reason: CorrectionReason = "merge"
+
+
+class LinkBody(Body, frozen=True):
+    """The customer that a wallet is attached to."""
+
+    reference: Reference | None
+    metadata: Metadata | UnsetType = UNSET
+    rotate_token: bool = False
+    reason: CorrectionReason = "other"
+    note: Note | None = None

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
+from msgspec import UNSET, UnsetType
+
 from credit_wallet.client import calls
 from credit_wallet.client.calls import Call
 from credit_wallet.client.responses import read_as
@@ -12,7 +14,7 @@ from credit_wallet.client.transport import Send
 from credit_wallet.domain.corrections import CorrectionReason
 from credit_wallet.domain.outcomes import BudgetMode, LotKind, Outcome
 from credit_wallet.domain.personal import PersonalPage
-from credit_wallet.domain.views import CreatedWallet, ReferencedWallet, WalletView
+from credit_wallet.domain.views import CreatedWallet, LinkedWallet, ReferencedWallet, WalletView
 from credit_wallet.domain.wallet_search import WalletPage, WalletSort, WalletStatus
 from credit_wallet.rules.usage import Amount
 from credit_wallet.wire.bodies import (
@@ -22,7 +24,7 @@ from credit_wallet.wire.bodies import (
     PriceGroupBody,
     ReplaceTokenBody,
 )
-from credit_wallet.wire.correction_bodies import AdjustBody, CloseBody, FreezeBody, MergeBody, TakeBackBody
+from credit_wallet.wire.correction_bodies import AdjustBody, CloseBody, FreezeBody, LinkBody, MergeBody, TakeBackBody
 from credit_wallet.wire.replies import TransactionPage, WalletReply
 
 
@@ -125,6 +127,22 @@ class Wallets:
         """
         path = f"/operator/wallets/{wallet_id:d}/personal-data"
         return self._send(calls.get(path, read_as(PersonalPage), cursor=cursor, limit=limit))
+
+    def link(
+        self,
+        wallet_id: int,
+        reference: str | None,
+        *,
+        metadata: Mapping[str, str] | UnsetType = UNSET,
+        rotate_token: bool = False,
+        reason: CorrectionReason = "other",
+        note: str | None = None,
+    ) -> LinkedWallet:
+        """Attach a wallet to another customer; with ``rotate_token`` hand it over, and end everything that opens it."""
+        path = f"/operator/wallets/{wallet_id:d}/link"
+        pairs = UNSET if isinstance(metadata, UnsetType) else dict(metadata)
+        body = LinkBody(reference, pairs, rotate_token, reason, note)
+        return self._send(Call("POST", path, read_as(LinkedWallet), body, repeatable=not rotate_token))
 
     def set_price_group(self, wallet_id: int, price_group: str | None) -> WalletView:
         """Let the prices of a group count for a wallet, or those of none."""

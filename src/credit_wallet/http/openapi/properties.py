@@ -296,6 +296,9 @@ PROPERTIES: dict[str, About] = {
     ),
     "hold_ids": _A("The open holds, up to 100.", ([17, 18],)),
     "purchases": _A("How many purchases are being served.", (0,)),
+    "rotate_token": _A(
+        "Whether there is a new owner token, and every other token, agent key and registered key ends.", (True,)
+    ),
     "allow_debt": _A("Whether what is missing becomes debt; otherwise it is refused.", (False,)),
     "txn_type": _A("What kind of entry it is.", ("charge",)),
     "kind": _A("Whether the credit was paid for or is promotional.", ("paid",)),

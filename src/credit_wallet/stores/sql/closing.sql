@@ -10,7 +10,7 @@ LIMIT :limit;
 SELECT count(*) FROM am_credit_purchase WHERE status = 'running' AND wallet_id = :wallet_id;
 
 -- lock_wallet: a wallet, for this transaction alone
-UPDATE am_credit_wallet SET updated_at = :now WHERE wallet_id = :wallet_id RETURNING wallet_id;
+UPDATE am_credit_wallet SET updated_at = :now WHERE wallet_id = :wallet_id RETURNING closed_at;
 
 -- revoke_keys: all agent keys of a wallet that work
 UPDATE am_credit_key SET revoked_at = :now WHERE wallet_id = :wallet_id AND revoked_at IS NULL RETURNING key_id;
