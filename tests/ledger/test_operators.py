@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from clock import Clock
+from databases import on_every_database
 
 from credit_wallet import CreditWallet
 from credit_wallet.domain.acts import Author
@@ -20,6 +21,8 @@ from credit_wallet.errors import (
 )
 from credit_wallet.http.key_routes import identity_of
 from credit_wallet.wire.auth import Caller
+
+pytestmark = on_every_database
 
 ROOT = Author("operator", "operator:operator")
 

@@ -55,7 +55,6 @@ TABLES = {
     "am_credit_mail_count",
     "am_credit_hour_spend",
     "am_credit_counted",
-    "am_credit_entry_name",
     "am_credit_month_total",
     "am_credit_totals",
     "am_credit_usage",
