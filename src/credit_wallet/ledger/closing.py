@@ -16,7 +16,14 @@ from credit_wallet.domain.outcomes import Configured
 from credit_wallet.domain.tokens import NewToken, new_token, token_hash
 from credit_wallet.domain.topups import pay_back_id_of
 from credit_wallet.domain.views import LinkedWallet, TopupView, WalletView
-from credit_wallet.errors import ClosingBlocked, InvalidAmount, InvalidRequest, PaymentsNotConfigured, WalletClosed
+from credit_wallet.errors import (
+    ClosingBlocked,
+    InvalidAmount,
+    InvalidRequest,
+    PaymentsNotConfigured,
+    TransferReturned,
+    WalletClosed,
+)
 from credit_wallet.ledger import transfers
 from credit_wallet.ledger.ledger import MAX_PAGE, Ledger
 from credit_wallet.rules.correction_validation import malformed_reason
@@ -189,6 +196,8 @@ def _pay_back_topup(wallets: CreditWallet, topup: TopupView, pay_back: PayBack |
 def _check_target(wallets: CreditWallet, wallet_id: int, into_wallet_id: int) -> None:
     """Refuse what the other wallet could not take, before anything is frozen."""
     source, target = wallets.show(wallet_id), wallets.show(into_wallet_id)
+    if source.merged_into == into_wallet_id and target.merged_into == wallet_id:
+        return  # each was begun before the other was looked at: one of them gives way
     if target.closing_at is not None:
         raise WalletClosed(
             f"wallet {into_wallet_id} is closed or being closed; merge into another one",
@@ -210,8 +219,14 @@ def _give_way(wallets: CreditWallet, wallet_id: int, into_wallet_id: int) -> Non
         return
     if target.closed_at is not None or target.merged_into != wallet_id or wallet_id < into_wallet_id:
         wallets.unfreeze(wallet_id, note=f"wallet {into_wallet_id} is being closed")
+        raise WalletClosed(
+            f"wallet {into_wallet_id} is closed or being closed; nothing was moved to it",
+            wallet_id=into_wallet_id,
+            merged_into=target.merged_into,
+        )
     raise WalletClosed(
-        f"wallet {into_wallet_id} is closed or being closed; nothing was moved to it",
+        f"wallet {into_wallet_id} is being merged into wallet {wallet_id}; send this again when it has given way, "
+        "or unfreeze it",
         wallet_id=into_wallet_id,
         merged_into=target.merged_into,
     )
@@ -226,11 +241,15 @@ def _move(wallets: CreditWallet, wallet_id: int, into_wallet_id: int, note: str)
             continue  # somebody else goes on with the same merge
         if not most_micros:
             return
-        wallets.transfers.create(
-            wallet_id,
-            into_wallet_id,
-            decimal_of(most_micros),
-            idempotency_key=f"merge after {row.last_txn_id}",
-            note=note,
-            actor="product",
-        )
+        try:
+            wallets.transfers.create(
+                wallet_id,
+                into_wallet_id,
+                decimal_of(most_micros),
+                idempotency_key=f"merge after {row.last_txn_id}",
+                note=note,
+                actor="product",
+            )
+        except TransferReturned:
+            _give_way(wallets, wallet_id, into_wallet_id)  # the other wallet may be being closed since we looked
+            raise

@@ -1,7 +1,9 @@
 -- Operators and their keys. They run unchanged on every database.
 
--- create_operator: a new operator
-INSERT INTO am_credit_operator (name, role, created_at) VALUES (:name, :role, :now) RETURNING operator_id;
+-- create_operator: a new operator; no row when somebody has the name, also if that was another node just now
+INSERT INTO am_credit_operator (name, role, created_at) VALUES (:name, :role, :now)
+ON CONFLICT (name, wallet_id) DO NOTHING
+RETURNING operator_id;
 
 -- operator_named: who has a name, and what was given to whoever has it
 SELECT operator_id FROM am_credit_operator WHERE name = :name AND wallet_id = 0;
