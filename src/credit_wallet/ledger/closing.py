@@ -71,7 +71,10 @@ def merge(
     """As ``CreditWallet.merge`` says."""
     ledger = wallets._ledger
     begin = BeginClosing(wallet_id, reason, note, checked_id("into_wallet_id", into_wallet_id), author=ledger.author)
-    if wallets.show(wallet_id).closed_at is None:
+    source = wallets.show(wallet_id)
+    if source.closed_at is not None and source.merged_into == into_wallet_id and _is_closing(wallets, into_wallet_id):
+        return source  # done, and the other one takes nothing any more
+    if source.closed_at is None:
         _check_target(wallets, wallet_id, into_wallet_id)
         _check_holds(ledger, wallet_id)
     ledger.run(Configured, begin)
@@ -184,6 +187,10 @@ def _pay_back_topup(wallets: CreditWallet, topup: TopupView, pay_back: PayBack |
 
 
 # Merging
+
+
+def _is_closing(wallets: CreditWallet, wallet_id: int) -> bool:
+    return wallets.show(wallet_id).closing_at is not None
 
 
 def _check_target(wallets: CreditWallet, wallet_id: int, into_wallet_id: int) -> None:

@@ -365,6 +365,12 @@ _PAYMENTS = {
         "Stripe could not be reached, failed or refused the request. Retry with the same idempotency key.",
         optional=("request_id", "retry_after_seconds"),
     ),
+    "too_many_changes": _P(
+        429,
+        "Too many changes",
+        "The wallet's owner and agents changed it too often in 24 hours. Retry after `retry_after_seconds`.",
+        fields=("retry_after_seconds",),
+    ),
     "too_many_confirmations": _P(
         429,
         "Too many confirmations",
