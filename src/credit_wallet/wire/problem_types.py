@@ -219,7 +219,7 @@ _MONEY = {
         "Something has to happen before the wallet can be closed or merged; `blocked_by` says what. Then send the same "
         "request again.",
         fields=("wallet_id", "blocked_by"),
-        optional=("hold_ids", "purchases", "held_yen", "held", "left_yen", "left", "debt_yen", "debt"),
+        optional=("hold_ids", "purchases", "topup_ids", "held_yen", "held", "left_yen", "left", "debt_yen", "debt"),
     ),
     "refund_exceeds_charge": _P(
         409,
