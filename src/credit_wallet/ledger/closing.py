@@ -78,9 +78,13 @@ def merge(
     """As ``CreditWallet.merge`` says."""
     ledger = wallets._ledger
     begin = BeginClosing(wallet_id, reason, note, checked_id("into_wallet_id", into_wallet_id), author=ledger.author)
-    if wallets.show(wallet_id).closed_at is None:
+    source = wallets.show(wallet_id)
+    if source.closed_at is not None and source.merged_into == into_wallet_id and _is_closing(wallets, into_wallet_id):
+        return source  # done, and the other one takes nothing any more
+    if source.closed_at is None:
         _check_target(wallets, wallet_id, into_wallet_id)
         _check_holds(ledger, wallet_id)
+        _check_topups(ledger, wallet_id)
     ledger.run(Configured, begin)
     _give_way(wallets, wallet_id, into_wallet_id)
     _settle(wallets, wallet_id, release_holds=False)
@@ -119,6 +123,7 @@ def _settle(wallets: CreditWallet, wallet_id: int, *, release_holds: bool) -> No
         for hold_id in closing_rows.holds_to_release(ledger.reader.source, wallet_id):
             wallets.release(hold_id, wallet_id=wallet_id)
     _check_holds(ledger, wallet_id)
+    _check_topups(ledger, wallet_id)
     transfers.finish_of(ledger, wallet_id)
     for grant in wallets.grants.list(wallet_id, limit=MAX_PAGE):
         if grant.canceled_at is None and grant.next_at is not None:
@@ -140,6 +145,21 @@ def _check_holds(ledger: Ledger, wallet_id: int) -> None:
         hold_ids=hold_ids,
         purchases=purchases,
     )
+
+
+def _check_topups(ledger: Ledger, wallet_id: int) -> None:
+    """Raises ``ClosingBlocked`` naming the top-ups that may still be paid: a closed wallet could not be credited."""
+    if ledger.reader.wallet(wallet_id).closed_at is not None:
+        return
+    topup_ids = closing_rows.open_topups(ledger.reader.source, wallet_id)
+    if topup_ids:
+        raise ClosingBlocked(
+            f"top-ups {', '.join(topup_ids)} of wallet {wallet_id} may still be paid; cancel them or wait, then send "
+            "the same request again",
+            wallet_id=wallet_id,
+            blocked_by="topups",
+            topup_ids=topup_ids,
+        )
 
 
 def _end(wallets: CreditWallet, command: EndClosing) -> None:
@@ -191,6 +211,10 @@ def _pay_back_topup(wallets: CreditWallet, topup: TopupView, pay_back: PayBack |
 
 
 # Merging
+
+
+def _is_closing(wallets: CreditWallet, wallet_id: int) -> bool:
+    return wallets.show(wallet_id).closing_at is not None
 
 
 def _check_target(wallets: CreditWallet, wallet_id: int, into_wallet_id: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_PLACE = re.compile(r" - at (?:`key` in )?`\$\.?([^`]*)`$")
+_PLACE = re.compile(r" - at (`key` in )?`\$\.?([^`]*)`$")
 _NAMED = re.compile(r"field `([^`]+)`$")
 _EXPECTED = re.compile(r"Expected `([^`]+)`(?:(?: of length)? ([<>]=) (-?\d+)|, got `([^`]+)`)?$")
 _VALUE = re.compile(r"Invalid enum value (.+)$")
@@ -52,7 +52,7 @@ _FORMS = {
     "metadata": "keys and texts without control characters",
     "mode": "alert, cap or shadow",
     "name": "text without control characters",
-    "note": "text without NUL characters",
+    "note": "text without NUL characters; of a correction, some words that say what happened",
     "price_group": 'a name of up to 32 lower-case letters, digits and "_", such as partners; null for none',
     "purchase_key": "1 to 255 printable ASCII characters",
     "query": "up to eight words without control characters",
@@ -92,13 +92,15 @@ def explained(message: str) -> tuple[str, str]:
     """The field that a decoder's ``message`` is about, empty when it is the whole body, and what is wrong with it."""
     place = _PLACE.search(message)
     problem = message[: place.start()] if place else message
-    within = place[1] if place else ""
+    within = place[2] if place else ""
     if named := _NAMED.search(problem):
         field = f"{within}.{named[1]}" if within else named[1]
         is_missing = "missing" in problem
         return field, f"{field} is missing" if is_missing else f"{field} is not a field of this request"
     field = within.removesuffix("[...]")
     what = field if field == within else f"a value of {field}"
+    if place and place[1]:
+        what = f"a key of {field}"
     return field, f"{what or 'the body'} {_explained_value(field, problem)}"
 
 
