@@ -66,9 +66,10 @@ def link(
 ) -> None:
     """Attach a wallet to another customer; with a ``token`` everything else that opens it ends.
 
-    Raises ``WalletNotFound``, ``WalletClosed`` and ``ReferenceInUse``.
+    A closed wallet can be given another reference, or none, so that a new wallet can have it. Raises
+    ``WalletNotFound``, ``WalletClosed`` and ``ReferenceInUse``.
     """
-    if (closed_at := _lock(connection, wallet_id, now)) is not None:
+    if (closed_at := _lock(connection, wallet_id, now)) is not None and token is not None:
         raise WalletClosed(f"wallet {wallet_id} was closed at {closed_at}", wallet_id=wallet_id, merged_into=None)
     before_reference, before_metadata = profile_rows.names_of(connection, wallet_id, profile_rows.ITSELF)
     profile_rows.set_reference(connection, wallet_id, reference)
@@ -78,6 +79,7 @@ def link(
         profile_rows.set_metadata(connection, wallet_id, profile_rows.ITSELF, metadata)
         before["metadata"], after["metadata"] = dict(before_metadata), dict(metadata)
     if token is not None:
+        connection.execute(SQL["drop_payer"], {"wallet_id": wallet_id})
         end_access(connection, wallet_id, token.hash, author, now)
         profile_rows.set_token_prefix(connection, wallet_id, profile_rows.ITSELF, token.prefix)
     was, now_is = difference(before, after)
