@@ -31,6 +31,7 @@ from credit_wallet.errors import (
     WalletError,
 )
 from credit_wallet.ledger import closing
+from credit_wallet.notices.targets import WantedTarget
 from credit_wallet.rules.topup_advice import next_step
 
 pytestmark = on_both_databases
@@ -427,6 +428,34 @@ def test_a_wallet_is_handed_over_and_nothing_of_the_old_owner_opens_it(wallets: 
         wallets.link(other.wallet_id, "cust_2")
     assert wallets.find(reference="cust_3").wallet_id == other.wallet_id
     assert kinds_of_acts(wallets, created.wallet_id).count("wallet.linked") == 2
+    assert wallets.verify() == []
+
+
+def test_who_had_a_wallet_pays_nothing_and_hears_nothing_of_it(wallets: CreditWallet) -> None:
+    """What the new owner spends is not charged to a card that somebody else saved, whatever is told of old payments."""
+
+    def paid(customer: str, **more: Any) -> PaymentFact:
+        saved: dict[str, Any] = {"customer": customer, "payment_method": f"pm of {customer}", **more}
+        return PaymentFact(observed_at=1, status="succeeded", received_yen=500, **saved)
+
+    wallet_id = wallets.create(reference="cust_1", auto_topup_threshold=100, auto_topup_amount=500).wallet_id
+    old_id = wallets.topups.request(wallet_id, 500, idempotency_key="1").topup_id
+    with pytest.raises(ClosingBlocked, match=old_id):
+        wallets.link(wallet_id, "cust_2", rotate_token=True)
+    assert wallets.find(reference="cust_1").wallet_id == wallet_id
+    wallets.topups.settle(wallet_id, old_id, paid("old"))
+    wallets.targets.set(wallet_id, [WantedTarget(url="https://example.com/old")])
+    assert wallets.topups.payer(wallet_id).payment_method == "pm of old"
+    wallets.link(wallet_id, "cust_2", rotate_token=True)
+    shown = wallets.show(wallet_id)
+    assert (shown.auto_topup_threshold, shown.auto_topup_amount, wallets.targets.list(wallet_id)) == (0, 0, [])
+    disputed = (Clawback("dp_1", "dispute", 100, "withdrawn"),)
+    for customer, wanted in ((None, None), ("new", "pm of new")):
+        if customer is not None:
+            new_id = wallets.topups.request(wallet_id, 500, idempotency_key="2").topup_id
+            wallets.topups.settle(wallet_id, new_id, paid(customer))
+        wallets.topups.settle(wallet_id, old_id, paid("old", clawbacks=disputed))
+        assert wallets.topups.payer(wallet_id).payment_method == wanted
     assert wallets.verify() == []
 
 
