@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
-from credit_wallet.domain.commands import BeginClosing, Configure, EndClosing
+from credit_wallet.domain.commands import BeginClosing, EndClosing
 from credit_wallet.domain.corrections import CorrectionReason
 from credit_wallet.domain.metadata import Metadata
 from credit_wallet.domain.money import MAX_BALANCE_MICROS, MICROS, both, decimal_of, format_micros
@@ -107,23 +107,15 @@ def link(
     if problem := malformed_reason(reason) or malformed_text("note", note):
         raise problem
     checked_id("wallet_id", wallet_id)
+    token = new_token() if rotate_token else None
+    made = None if token is None else NewToken.of(token)
     ledger = wallets._ledger
-    if not rotate_token:
-        ledger.write(wallet_id, closing_rows.link, wallet_id, reference, metadata, None, reason, note)
-        return LinkedWallet(wallet_id, reference, None)
-    _check_topups(ledger, wallet_id)
-    token = new_token()
-    made = NewToken.of(token)
-    ledger.change_secrets(wallet_id, closing_rows.link, wallet_id, reference, metadata, made, reason, note)
-    _leave_behind(wallets, wallet_id)  # afterwards: what is refused has switched nothing off
+    change = ledger.write if made is None else ledger.change_secrets
+    change(wallet_id, closing_rows.link, wallet_id, reference, metadata, made, reason, note)
+    if made is not None:
+        wallets.targets.set(wallet_id, [])
+        wallets.configure(wallet_id, auto_topup_threshold=0, auto_topup_amount=0)
     return LinkedWallet(wallet_id, reference, token)
-
-
-def _leave_behind(wallets: CreditWallet, wallet_id: int) -> None:
-    """What the owner until now has agreed to and hears of does not go over to the next, besides cards."""
-    off = Configure(wallet_id, auto_topup_threshold=0, auto_topup_amount=0, author=wallets._ledger.author)
-    wallets._ledger.run(Configured, off)
-    wallets.targets.set(wallet_id, [])
 
 
 # Steps
@@ -166,13 +158,7 @@ def _check_topups(ledger: Ledger, wallet_id: int) -> None:
         return
     topup_ids = closing_rows.open_topups(ledger.reader.source, wallet_id)
     if topup_ids:
-        raise ClosingBlocked(
-            f"top-ups {', '.join(topup_ids)} of wallet {wallet_id} may still be paid; cancel them or wait, then send "
-            "the same request again",
-            wallet_id=wallet_id,
-            blocked_by="topups",
-            topup_ids=topup_ids,
-        )
+        raise closing_rows.may_still_be_paid(wallet_id, topup_ids)
 
 
 def _end(wallets: CreditWallet, command: EndClosing) -> None:

@@ -18,9 +18,6 @@ SELECT count(*) FROM am_credit_purchase WHERE status = 'running' AND wallet_id =
 -- lock_wallet: a wallet, for this transaction alone
 UPDATE am_credit_wallet SET updated_at = :now WHERE wallet_id = :wallet_id RETURNING closed_at;
 
--- drop_payer: the card that a wallet's automatic top-ups are charged to
-DELETE FROM am_credit_payer WHERE wallet_id = :wallet_id;
-
 -- revoke_keys: all agent keys of a wallet that work
 UPDATE am_credit_key SET revoked_at = :now WHERE wallet_id = :wallet_id AND revoked_at IS NULL RETURNING key_id;
 
@@ -29,3 +26,6 @@ DELETE FROM am_credit_secret WHERE wallet_id = :wallet_id RETURNING token_hash;
 
 -- set_owner_token: another current token of a wallet's owner
 UPDATE am_credit_wallet SET owner_token_hash = :token_hash, updated_at = :now WHERE wallet_id = :wallet_id;
+
+-- drop_payer: the saved payment method of a wallet's owner, and whose it is
+DELETE FROM am_credit_payer WHERE wallet_id = :wallet_id RETURNING wallet_id;
