@@ -54,8 +54,8 @@ CREATE TRIGGER am_credit_budget_change_append_only_update
 BEFORE UPDATE ON am_credit_budget_change
 WHEN (NEW.change_id, NEW.wallet_id, NEW.budget_id, NEW.changed_by, NEW.changed_at, NEW.after_txn_id)
      IS NOT (OLD.change_id, OLD.wallet_id, OLD.budget_id, OLD.changed_by, OLD.changed_at, OLD.after_txn_id)
-  OR NEW.before IS NOT OLD.before AND NEW.before IS NOT json_remove(OLD.before, '$.label')
-  OR NEW.after IS NOT OLD.after AND NEW.after IS NOT json_remove(OLD.after, '$.label')
+  OR NEW.before IS NOT OLD.before AND NEW.before IS NOT json_replace(OLD.before, '$.label', NULL)
+  OR NEW.after IS NOT OLD.after AND NEW.after IS NOT json_replace(OLD.after, '$.label', NULL)
   OR NOT EXISTS (SELECT 1 FROM am_credit_erasure AS erasure
                  WHERE erasure.wallet_id = OLD.wallet_id AND erasure.ended_at IS NULL)
 BEGIN

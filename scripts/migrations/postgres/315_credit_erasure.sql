@@ -16,9 +16,9 @@ BEGIN
                              OLD.ledger_balance_yen, OLD.lots, OLD.key_id, OLD.related_txn_id, OLD.hold_id, OLD.cause)
        AND (NEW.note IS NULL OR NEW.note IS NOT DISTINCT FROM OLD.note)
        AND (CAST(NEW.detail AS text) IS NOT DISTINCT FROM CAST(OLD.detail AS text)
-            OR CAST(NEW.detail AS text)
-               IS NOT DISTINCT FROM nullif(CAST(CAST(OLD.detail AS jsonb)
-                                                - ARRAY['request_id', 'reference', 'metadata', 'idempotency_key'] AS text), '{}'))
+            OR CAST(NEW.detail AS jsonb)
+               IS NOT DISTINCT FROM nullif(CAST(OLD.detail AS jsonb)
+                                           - ARRAY['request_id', 'reference', 'metadata', 'idempotency_key'], '{}'))
        AND EXISTS (SELECT 1 FROM am_credit_erasure AS erasure
                    WHERE erasure.wallet_id = OLD.wallet_id AND erasure.ended_at IS NULL) THEN
         RETURN NEW;
@@ -73,9 +73,9 @@ BEGIN
     IF (NEW.change_id, NEW.wallet_id, NEW.budget_id, NEW.changed_by, NEW.changed_at, NEW.after_txn_id)
        IS NOT DISTINCT FROM (OLD.change_id, OLD.wallet_id, OLD.budget_id, OLD.changed_by, OLD.changed_at, OLD.after_txn_id)
        AND (NEW.before IS NOT DISTINCT FROM OLD.before
-            OR NEW.before IS NOT DISTINCT FROM CAST(CAST(OLD.before AS jsonb) - ARRAY['label'] AS text))
+            OR NEW.before IS NOT DISTINCT FROM CAST(jsonb_set(CAST(OLD.before AS jsonb), '{label}', 'null', false) AS text))
        AND (NEW.after IS NOT DISTINCT FROM OLD.after
-            OR NEW.after IS NOT DISTINCT FROM CAST(CAST(OLD.after AS jsonb) - ARRAY['label'] AS text))
+            OR NEW.after IS NOT DISTINCT FROM CAST(jsonb_set(CAST(OLD.after AS jsonb), '{label}', 'null', false) AS text))
        AND EXISTS (SELECT 1 FROM am_credit_erasure AS erasure
                    WHERE erasure.wallet_id = OLD.wallet_id AND erasure.ended_at IS NULL) THEN
         RETURN NEW;

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from credit_wallet.domain.acts import ActFilter, ActView
 from credit_wallet.domain.actors import PAYER
+from credit_wallet.domain.acts import ActFilter, ActView
 from credit_wallet.domain.corrections import CorrectionReason
 from credit_wallet.domain.erasure import KINDS, Erasure
 from credit_wallet.domain.views import Transaction
@@ -43,6 +43,8 @@ def _settings(wallets: CreditWallet, dialect: str, wallet_id: int) -> int:
     for name in erasure.BOUNDED:
         while some := ledger.maintain(erasure.erase_some, dialect, name, wallet_id):
             emptied += some
+    while some := ledger.maintain(erasure.erase_holds, dialect, wallet_id):
+        emptied += some
     return emptied + ledger.maintain(erasure.erase_targets, dialect, wallet_id)
 
 
@@ -86,6 +88,4 @@ def _says(act: ActView) -> bool:
 
 
 def _step(ledger: Ledger, dialect: str, wallet_id: int, found_by: str, row_id: int) -> tuple[int, int, int]:
-    return ledger.maintain(
-        erasure.erase_sealed, dialect, wallet_id, found_by, row_id, ledger.author, ledger.clock()
-    )
+    return ledger.maintain(erasure.erase_sealed, dialect, wallet_id, found_by, row_id, ledger.author, ledger.clock())

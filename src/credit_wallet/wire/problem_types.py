@@ -224,8 +224,8 @@ _MONEY = {
     "erasure_blocked": _P(
         409,
         "Erasure blocked",
-        "Personal data cannot be erased; `blocked_by` says why: `open` for a wallet that is not closed, `changed` for a "
-        "sealed range that is not what was sealed (`seal_id`).",
+        "Personal data cannot be erased; `blocked_by` says why: `open` for a wallet that is not closed, `changed` for "
+        "a sealed range that is not what was sealed (`seal_id`).",
         fields=("wallet_id", "blocked_by"),
         optional=("seal_id",),
     ),

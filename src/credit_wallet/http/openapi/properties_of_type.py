@@ -57,6 +57,9 @@ _OF_CORRECTIONS: dict[str, About] = {
     "TakeBackBody.note": _HAPPENED,
     **{f"{body}.reason": _WHY for body in ("FreezeBody", "CloseBody", "EraseBody", "LinkBody", "MergeBody")},
     **{f"{body}.note": _HAPPENED for body in ("FreezeBody", "CloseBody", "EraseBody", "LinkBody", "MergeBody")},
+    "ErasureBlockedProblem.blocked_by": _A(
+        "`open`: the wallet is not closed; `changed`: seal `seal_id` does not match.", ("open",)
+    ),
     "Erasure.begun_at": _time("When it began."),
     "Erasure.erased_at": _time("When nothing was left to erase."),
     "LinkBody.reference": _A("The customer's id; null attaches the wallet to none.", ("cust_2",)),

@@ -16,8 +16,10 @@ from credit_wallet.domain.corrections import CorrectionReason
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.erasure import BEGUN, ENDED, SEALED, Erasure
 from credit_wallet.errors import ErasureBlocked, RailBusy, WalletNotFound
+from credit_wallet.rules.details import names_of, parse_detail, without_names
 from credit_wallet.stores import Connection
 from credit_wallet.stores.acts import record
+from credit_wallet.stores.entry_names import kept_of
 from credit_wallet.stores.jobs import seals
 from credit_wallet.stores.sql import statements
 
@@ -29,13 +31,13 @@ SETTINGS = (
 )
 """Statements that empty a wallet's settings, together."""
 
-BOUNDED = ("deliveries", "events", "holds", "purchases", "requests")
-"""Statements that empty up to ``ROWS_A_STEP`` rows."""
+BOUNDED = ("deliveries", "events", "purchases", "requests")
+"""Statements that delete up to ``ROWS_A_STEP`` rows."""
 
 _BEGINNINGS = ("top-up", "clawed back from top-up", "restored to top-up", PAID_BACK, NOT_PAID_BACK, REINSTATED)
 _NOTED_OF_TOPUPS = ", ".join(f"'{beginning} ' || t.topup_id" for beginning in _BEGINNINGS)
 _IS_OWN = f"""
-(note = 'served after it was given back' OR txn_type <> 'charge' AND EXISTS (
+(e.note = 'served after it was given back' OR e.txn_type <> 'charge' AND EXISTS (
     SELECT 1 FROM am_credit_topup t WHERE t.wallet_id = e.wallet_id AND e.note IN ({_NOTED_OF_TOPUPS})))
 """
 """Whether an entry's note is the ledger's own, which says what was paid for which top-up."""
@@ -93,20 +95,23 @@ def erase_some(connection: Connection, dialect: str, name: str, wallet_id: int) 
     return _done(connection, dialect, name, wallet_id)
 
 
+def erase_holds(connection: Connection, dialect: str, wallet_id: int) -> int:
+    """Empty notes and names of up to ``ROWS_A_STEP`` holds; returns how many had some."""
+    sql = _sql(dialect)
+    told = connection.execute(sql["told_holds"], {"wallet_id": wallet_id, "limit": ROWS_A_STEP}).fetchall()
+    for hold_id, usage in told:
+        row = {"hold_id": hold_id, "wallet_id": wallet_id, "usage": without_names(usage)}
+        connection.execute(sql["empty_hold"], row)
+    return len(told)
+
+
 def erase_targets(connection: Connection, dialect: str, wallet_id: int) -> int:
     """Delete a wallet's notification targets, which have no deliveries any more; returns how many."""
     return _done(connection, dialect, "targets", wallet_id)
 
 
 def _done(connection: Connection, dialect: str, name: str, wallet_id: int) -> int:
-    _leave_nothing_behind(connection, dialect)
     return len(connection.execute(_sql(dialect)[name], {"wallet_id": wallet_id, "limit": ROWS_A_STEP}).fetchall())
-
-
-def _leave_nothing_behind(connection: Connection, dialect: str) -> None:
-    """SQLite overwrites what is deleted from its pages."""
-    if not dialect:
-        connection.execute("PRAGMA secure_delete = ON")
 
 
 def erase_sealed(
@@ -117,7 +122,6 @@ def erase_sealed(
     Returns the last entry and the last act before the range, and how many rows had texts. Raises ``RailBusy`` when the
     entry has no seal yet, and ``ErasureBlocked`` when the range is not what was sealed.
     """
-    _leave_nothing_behind(connection, dialect)
     sql = _sql(dialect)
     found = connection.execute(sql[found_by], {"id": row_id}).fetchall()
     if not found:
@@ -161,14 +165,15 @@ def _emptied(
 ) -> tuple[int, int]:
     """Empty texts of the entries and acts above the first id, up to the second; how many of each had some."""
     in_entries = {"wallet_id": wallet_id, "after": entries[0], "last": entries[1]}
-    for txn_id, *names in connection.execute(sql["names_of_entries"], in_entries).fetchall():
-        for named, name in zip(("request_id", "reference", "idempotency_key"), names, strict=True):
-            if name is not None:
-                row = {"named": named, "name": name, "wallet_id": wallet_id, "txn_id": txn_id}
-                connection.execute(sql["drop_name"], row)
-    emptied = connection.execute(sql["entries"], in_entries).fetchall()
+    told = connection.execute(sql["told_entries"], in_entries).fetchall()
+    for txn_id, own_note, detail in told:
+        this = {"txn_id": txn_id, "wallet_id": wallet_id}
+        names = names_of(parse_detail(detail))
+        for named, name in () if names is None else kept_of(names):
+            connection.execute(sql["drop_name"], {**this, "named": named, "name": name})
+        connection.execute(sql["empty_entry"], {**this, "note": own_note, "detail": without_names(detail)})
     in_acts = {"wallet_id": wallet_id, "after": acts[0], "last": acts[1]}
-    return len(emptied), len(connection.execute(sql["acts"], in_acts).fetchall())
+    return len(told), len(connection.execute(sql["acts"], in_acts).fetchall())
 
 
 def end(

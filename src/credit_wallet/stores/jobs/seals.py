@@ -10,8 +10,8 @@ hash and the entries' columns alone; that a cause is what its entry's note says 
 
 Keep a seal somewhere else (an ``Anchor``), and every entry up to it is fixed.
 
-Where texts of a range were erased, the seal stays as it is, and an act names the hash that the range has had since; that
-act is sealed in its turn.
+Where texts of a range were erased, the seal stays as it is, and an act names the hash that the range has had since;
+that act is sealed in its turn.
 """
 
 from __future__ import annotations

@@ -51,24 +51,22 @@ UPDATE am_credit_transfer SET note = NULL WHERE wallet_id = :wallet_id AND note 
 UPDATE am_credit_budget SET label = NULL WHERE wallet_id = :wallet_id AND label IS NOT NULL RETURNING budget_id;
 
 -- budget_changes: the same in the log of changes to them
-UPDATE am_credit_budget_change SET before = json_remove(before, '$.label'), after = json_remove(after, '$.label')
-WHERE wallet_id = :wallet_id
-  AND (json_remove(before, '$.label') <> before OR json_remove(after, '$.label') <> after)
+UPDATE am_credit_budget_change SET before = json_replace(before, '$.label', NULL), after = json_replace(after, '$.label', NULL)
+WHERE wallet_id = :wallet_id AND (before ->> 'label' IS NOT NULL OR after ->> 'label' IS NOT NULL)
 RETURNING change_id;
 
 -- targets: where its notices went
 DELETE FROM am_credit_target WHERE wallet_id = :wallet_id RETURNING target_id;
 
--- holds: notes and names of some of its holds
-UPDATE am_credit_hold SET note = NULL,
-    usage = nullif(json_remove(usage, '$.request_id', '$.reference', '$.metadata', '$.idempotency_key'), '{}')
-WHERE wallet_id = :wallet_id AND hold_id IN (
-    SELECT hold_id FROM am_credit_hold
-    WHERE wallet_id = :wallet_id
-      AND (note IS NOT NULL
-           OR usage <> json_remove(usage, '$.request_id', '$.reference', '$.metadata', '$.idempotency_key'))
-    LIMIT :limit)
-RETURNING hold_id;
+-- told_holds: some of its holds that have a note or names
+SELECT hold_id, CAST(usage AS TEXT) FROM am_credit_hold
+WHERE wallet_id = :wallet_id
+  AND (note IS NOT NULL OR usage ->> 'request_id' IS NOT NULL OR usage ->> 'reference' IS NOT NULL
+       OR usage ->> 'metadata' IS NOT NULL OR usage ->> 'idempotency_key' IS NOT NULL)
+LIMIT :limit;
+
+-- empty_hold: one of them without either
+UPDATE am_credit_hold SET note = NULL, usage = :usage WHERE hold_id = :hold_id AND wallet_id = :wallet_id;
 
 -- purchases: some of its purchases, which the ledger's entries outlive
 DELETE FROM am_credit_purchase
@@ -103,23 +101,20 @@ SELECT seal_id FROM am_credit_seal WHERE acts > 0 AND last_act_id >= :id ORDER B
 -- lock_seal: a range, for this transaction alone
 SELECT seal_id FROM am_credit_seal WHERE seal_id = :seal_id;
 
--- names_of_entries: what entries of a range are found by
-SELECT txn_id, detail ->> 'request_id', detail ->> 'reference', detail ->> 'idempotency_key'
-FROM am_credit_transaction_log
-WHERE txn_id > :after AND txn_id <= :last AND wallet_id = :wallet_id AND detail IS NOT NULL;
+-- told_entries: entries of a range that have a note or names; what the ledger itself has noted stays
+SELECT e.txn_id, CASE WHEN {is_own} THEN e.note END, CAST(e.detail AS TEXT)
+FROM am_credit_transaction_log e
+WHERE e.txn_id > :after AND e.txn_id <= :last AND e.wallet_id = :wallet_id
+  AND (e.note IS NOT NULL AND NOT ({is_own}) OR e.detail ->> 'request_id' IS NOT NULL
+       OR e.detail ->> 'reference' IS NOT NULL OR e.detail ->> 'metadata' IS NOT NULL
+       OR e.detail ->> 'idempotency_key' IS NOT NULL);
+
+-- empty_entry: one of them without either
+UPDATE am_credit_transaction_log SET note = :note, detail = :detail WHERE txn_id = :txn_id AND wallet_id = :wallet_id;
 
 -- drop_name: an entry is not found by this any more
 DELETE FROM am_credit_entry_name
 WHERE named = :named AND name = :name AND wallet_id = :wallet_id AND txn_id = :txn_id;
-
--- entries: notes and names of entries of a range; what the ledger itself has noted stays
-UPDATE am_credit_transaction_log AS e
-SET note = CASE WHEN {is_own} THEN note END,
-    detail = nullif(json_remove(detail, '$.request_id', '$.reference', '$.metadata', '$.idempotency_key'), '{}')
-WHERE txn_id > :after AND txn_id <= :last AND wallet_id = :wallet_id AND prev_txn_id IS NOT NULL
-  AND (note IS NOT NULL AND NOT ({is_own})
-       OR detail <> json_remove(detail, '$.request_id', '$.reference', '$.metadata', '$.idempotency_key'))
-RETURNING txn_id;
 
 -- acts: texts, addresses and names of people of acts of a range
 UPDATE am_credit_act
