@@ -41,6 +41,7 @@ SECTIONS = {
     "budgets": Section("budgets", ("db", "base", "rounds")),
     "ledger": Section("big_ledger", ("data",)),
     "usage": Section("usage", ("data",)),
+    "search": Section("search", ("db",)),
     "alerts": Section("alert_job", ("data",)),
     "replay": Section("replay", ("db", "data")),
     "amounts": Section("whole_yen", ("base", "rounds")),

@@ -161,6 +161,18 @@ def test_nothing_is_written_over_or_through_a_name(funded: Shell, ledger: Path, 
     assert balance(ledger) == 1_000
 
 
+def test_a_pipe_or_device_is_neither_replaced_nor_read(funded: Shell, file: Path) -> None:
+    """As root, ``backup /dev/null --overwrite`` would take the device away from everybody."""
+    pipe = file.with_name("pipe")
+    os.mkfifo(pipe)
+    funded("backup", file)
+    for arguments in (("backup", pipe), ("backup", pipe, "--overwrite"), ("restore", pipe, "--replace")):
+        assert funded.refused(*arguments)[0] == "backup_refused", arguments
+    there = funded.run("--db", f"sqlite:///{pipe}", "restore", file, "--replace")
+    assert (there.code, there.err.partition(":")[0]) == (1, "backup_refused")
+    assert pipe.is_fifo()
+
+
 def test_a_full_disk_leaves_no_file(funded: Shell, ledger: Path, file: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (ledger.stat().st_size // 2, hard))

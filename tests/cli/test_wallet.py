@@ -97,11 +97,11 @@ def test_wallets_are_listed_by_page(shell: Shell) -> None:
     assert shell("wallet", "list") == "none\n"
     for _ in range(3):
         shell("wallet", "create")
-    first = shell.run("wallet", "list", "--limit", 2)
+    first = shell.run("--db", shell.url, "wallet", "list", "--limit", 2)
     cursor = first.err.split()[-1]
     assert first.err == f"There may be more: --cursor {cursor}\n"
-    pages = [shell.json("wallet", "list", "--limit", 2, *more) for more in ((), ("--cursor", cursor))]
-    assert [[wallet["wallet_id"] for wallet in page] for page in pages] == [[1, 2], [3]]
+    [last] = shell.json("wallet", "list", "--limit", 2, "--cursor", cursor)
+    assert last["wallet_id"] == 3
 
 
 def test_a_list_shows_amounts_whole_in_a_narrow_terminal(shell: Shell) -> None:
@@ -180,6 +180,6 @@ def test_a_terminal_too_narrow_for_a_table_gets_a_list_of_fields(
     monkeypatch.setenv("COLUMNS", columns)
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     lines = shell("wallet", "list").splitlines()
-    assert len(lines[0].split()) == (26 if is_table else 2)
+    assert len(lines[0].split()) == (27 if is_table else 2)
     assert max(map(len, lines)) <= int(columns)
     assert is_table or lines.count("") == 1

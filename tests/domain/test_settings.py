@@ -26,12 +26,15 @@ NAMES = {setting.name for setting in SETTINGS}
 OF_THE_OPERATOR = {"price_group"}
 """Changed by routes of their own, and not by owners: an owner does not choose what prices it pays."""
 
+HOSTS = {"metadata", "no_metadata"}
+"""The host's own, which operators replace as a whole: no column of the wallet, and no setting of the owner's."""
+
 CONSENT = {"auto_topup_consent", "auto_topup_consent_language"}
 """Go with a change of settings, and are recorded beside them."""
 
 
 def test_the_command_the_view_and_the_state_have_every_setting() -> None:
-    assert {*Configure.__struct_fields__} - {"wallet_id", "author"} == NAMES | CONSENT
+    assert {*Configure.__struct_fields__} - {"wallet_id", "author"} - HOSTS == NAMES | CONSENT
     assert {*WalletView.__struct_fields__} >= NAMES
     in_state = {"thresholds_pct" if name == "alert_thresholds_pct" else name for name in NAMES}
     assert {*WalletState.__struct_fields__} >= in_state
@@ -44,7 +47,7 @@ def test_the_columns_that_are_loaded_written_and_shown_are_those_of_the_settings
 
 @pytest.mark.parametrize("method", [CreditWallet.configure, CreditWallet.aconfigure])
 def test_the_library_takes_every_setting(method: Callable[..., Any]) -> None:
-    assert {*signature(method).parameters} - {"self", "wallet_id"} == NAMES | CONSENT
+    assert {*signature(method).parameters} - {"self", "wallet_id"} - HOSTS == NAMES | CONSENT
 
 
 @pytest.mark.parametrize("method", [WalletClient.configure, AsyncWalletClient.configure])
@@ -60,7 +63,7 @@ def test_the_body_takes_what_an_owner_may_change_and_the_operators_the_rest() ->
 def test_the_command_line_has_an_option_for_every_setting() -> None:
     options = {option.name for option in wallet_configure.params}
     in_options = {"alert_at" if name == "alert_thresholds_pct" else name for name in NAMES}
-    assert options - {"wallet_id", "db", "json", "act_note"} == in_options | CONSENT
+    assert options - {"wallet_id", "db", "json", "act_note"} - HOSTS == in_options | CONSENT
 
 
 @on_both_databases

@@ -223,3 +223,17 @@ def test_the_how_to_makes_calls_that_there_are_as_a_role_that_may() -> None:
             assert json.loads(body[1]).keys() <= served["components"]["schemas"][schema]["properties"].keys(), command
         found += 1
     assert found > 15
+
+
+def test_a_customer_is_found_by_reference(desk: Desk) -> None:
+    registration = {"reference": "cust_81", "label": "ACME 研究所", "metadata": {"plan": "team"}}
+    made = desk.asked("POST", "/operator/wallets", "support", registration)
+    again = desk.asked("POST", "/operator/wallets", "support", registration)
+    assert (again["wallet_id"], again["owner_token"], again["created"]) == (made["wallet_id"], None, False)
+    for query in ("reference=cust_81", "query=acme", "query=team", "query=研究"):
+        found = desk.asked("GET", f"/operator/wallets?{query}", "viewer")["wallets"]
+        assert made["wallet_id"] in [wallet["wallet_id"] for wallet in found], query
+    assert desk.asked("GET", "/operator/wallets/ref:cust_81", "viewer")["wallet_id"] == made["wallet_id"]
+    assert desk.asked("GET", "/operator/wallets/ref:cust_81/keys", "viewer") == []
+    assert desk.refused("GET", "/operator/wallets/ref:cust_99", "viewer") == "wallet_not_found"
+    assert desk.refused("GET", "/operator/wallets?reference=cust_81", "seller") == "forbidden"

@@ -13,8 +13,8 @@ from plain_sql import PlainSql
 
 from credit_wallet import CreditWallet
 from credit_wallet.domain.actors import PAYER
-from credit_wallet.domain.acts import ActView, Author, as_owner_sees
-from credit_wallet.errors import InvalidRequest, TooManyTokens, WalletNotFound
+from credit_wallet.domain.acts import OWNER, ActView, Author, as_owner_sees
+from credit_wallet.errors import InvalidRequest, TooManyChanges, TooManyTokens, WalletNotFound
 from credit_wallet.ledger.log import act_filter
 from credit_wallet.notices.targets import TargetSettings
 from credit_wallet.reports.audit import audit_file
@@ -219,3 +219,25 @@ def test_the_log_is_append_only(wallets: CreditWallet, db_url: str) -> None:
 def test_an_author_has_a_printable_name_and_a_known_capacity(wallets: CreditWallet, author: Author) -> None:
     with pytest.raises(InvalidRequest):
         wallets.acting(author)
+
+
+def test_an_owner_fills_no_log_without_end(
+    wallets: CreditWallet, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("credit_wallet.stores.acts.MAX_PAYERS_ACTS", 5)
+    wallet_id = wallets.create().wallet_id
+    by_owner = wallets.acting(OWNER)
+    for number in range(4):
+        by_owner.configure(wallet_id, label=f"label {number}")
+    for change in (
+        lambda: by_owner.configure(wallet_id, label="one more"),
+        lambda: by_owner.keys.create(wallet_id),
+        lambda: by_owner.budgets.create(wallet_id, limit_yen=5, window="day"),
+        lambda: by_owner.targets.set(wallet_id, []),
+    ):
+        with pytest.raises(TooManyChanges) as refused:
+            change()
+        assert refused.value.details["retry_after_seconds"] in range(86_300, 86_401)
+    wallets.configure(wallet_id, label="an operator may")
+    clock.advance(days=1, seconds=1)
+    by_owner.configure(wallet_id, label="and so may the owner, a day later")

@@ -7,6 +7,7 @@ a seller loses, money that is paid back twice or kept, a crash between two steps
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -15,6 +16,8 @@ from plain_sql import PlainSql
 
 from credit_wallet import CreditWallet
 from credit_wallet.domain.acts import Author
+from credit_wallet.domain.commands import BeginClosing
+from credit_wallet.domain.outcomes import Configured
 from credit_wallet.domain.topups import Clawback, PaymentFact, pay_back_id_of
 from credit_wallet.errors import (
     ClosingBlocked,
@@ -28,6 +31,7 @@ from credit_wallet.errors import (
     WalletError,
 )
 from credit_wallet.ledger import closing
+from credit_wallet.rules.topup_advice import next_step
 
 pytestmark = on_both_databases
 
@@ -236,11 +240,16 @@ def test_what_is_paid_back_is_paid_back_once(wallets: CreditWallet, wallet_id: i
 
 def test_a_payment_that_arrives_too_late_is_not_lost(wallets: CreditWallet, wallet_id: int) -> None:
     topup_id = wallets.topups.request(wallet_id, 300, idempotency_key="late").topup_id
+    with pytest.raises(ClosingBlocked) as refused:
+        wallets.close_wallet(wallet_id, **LEAVES, unused="write_off")
+    assert refused.value.details["topup_ids"] == [topup_id]
+    wallets.topups.settle(wallet_id, topup_id, PaymentFact(observed_at=1, status="canceled"))
     wallets.close_wallet(wallet_id, **LEAVES, unused="write_off")
     wallets.topups.settle(wallet_id, topup_id, PaymentFact(observed_at=2, status="succeeded", received_yen=300))
     topup = wallets.topups.show(topup_id)
     assert (topup.status, topup.credited_yen, wallets.balance(wallet_id)) == ("succeeded", 0, 0)
     assert "closed" in str(topup.reason)
+    assert "refund it" in str(next_step(topup))
     assert wallets.verify() == []
 
 
@@ -345,30 +354,56 @@ def test_a_merge_goes_on_wherever_it_was_cut(
     assert wallets.verify() == []
 
 
+@pytest.mark.parametrize("step", ["_give_way", "_settle", "_move"])
+@pytest.mark.parametrize("upwards", [True, False])
 def test_two_that_are_merged_into_each_other_do_not_both_close(
-    wallets: CreditWallet, wallet_id: int, monkeypatch: pytest.MonkeyPatch
+    wallets: CreditWallet, wallet_id: int, monkeypatch: pytest.MonkeyPatch, step: str, upwards: bool
 ) -> None:
-    """Each is begun before the other is looked at again."""
+    """The other merge is begun by one that had looked at this one before, and reaches each of its steps."""
     other = wallets.create().wallet_id
-    give_way = closing._give_way
-
-    def with_the_other_merge(*args: Any) -> None:
-        monkeypatch.setattr(closing, "_give_way", give_way)
-        monkeypatch.setattr(closing, "_check_target", lambda *_: None)
-        with pytest.raises(WalletClosed):
-            wallets.merge(other, wallet_id, note="n")
-        give_way(*args)
-
-    monkeypatch.setattr(closing, "_give_way", with_the_other_merge)
-    with pytest.raises((WalletClosed, TransferReturned)):
-        wallets.merge(wallet_id, other, note="n")
-    monkeypatch.undo()
-    assert [wallets.show(each).closed_at for each in (wallet_id, other)] == [None, None]
+    wallets.topup(other, 10, idempotency_key="other")
     lower, higher = sorted((wallet_id, other))
-    assert not wallets.show(lower).frozen
-    assert wallets.merge(higher, lower, note="n").closed_at is not None
-    assert wallets.balance(lower) == 520
+    first, second = (lower, higher) if upwards else (higher, lower)
+    own = getattr(closing, step)
+
+    def with_the_other_merge(*args: Any, **kwargs: Any) -> None:
+        monkeypatch.setattr(closing, step, own)
+        with monkeypatch.context() as patched:
+            patched.setattr(closing, "_check_target", lambda *_: None)
+            with pytest.raises(WalletClosed):
+                wallets.merge(second, first, note="n")
+        own(*args, **kwargs)
+
+    monkeypatch.setattr(closing, step, with_the_other_merge)
+    try:
+        wallets.merge(first, second, note="n")
+    except (WalletClosed, TransferReturned):
+        assert [wallets.show(each).closed_at for each in (lower, higher)] == [None, None]
+    for _ in range(2):  # whoever repeats either gets out of it
+        for pair in ((lower, higher), (higher, lower)):
+            with suppress(WalletClosed):
+                wallets.merge(*pair, note="n")
+    closed = [each for each in (lower, higher) if wallets.show(each).closed_at is not None]
+    assert len(closed) == 1
+    assert not wallets.show(lower if closed == [higher] else higher).frozen
+    assert wallets.balance(lower) + wallets.balance(higher) == 530
     assert wallets.verify() == []
+
+
+@pytest.mark.parametrize("again", ["lower", "higher"])
+def test_two_merges_that_were_cut_give_way_when_they_are_repeated(wallets: CreditWallet, again: str) -> None:
+    """Both had begun when their processes ended, so each finds the other being closed."""
+    lower, higher = wallets.create().wallet_id, wallets.create().wallet_id
+    wallets.topup(lower, 7, idempotency_key="k")
+    for one, into in ((lower, higher), (higher, lower)):
+        begin = BeginClosing(one, "merge", "n", into, author=wallets._ledger.author)
+        wallets._ledger.run(Configured, begin)
+    with pytest.raises(WalletClosed, match="given way" if again == "higher" else "nothing was moved"):
+        wallets.merge(*((higher, lower) if again == "higher" else (lower, higher)), note="n")
+    with suppress(WalletClosed):
+        wallets.merge(lower, higher, note="n")
+    assert wallets.merge(higher, lower, note="n").closed_at is not None
+    assert (wallets.balance(lower), wallets.show(lower).frozen, wallets.verify()) == (7, False, [])
 
 
 # Moving to another owner
@@ -392,4 +427,40 @@ def test_a_wallet_is_handed_over_and_nothing_of_the_old_owner_opens_it(wallets: 
         wallets.link(other.wallet_id, "cust_2")
     assert wallets.find(reference="cust_3").wallet_id == other.wallet_id
     assert kinds_of_acts(wallets, created.wallet_id).count("wallet.linked") == 2
+    assert wallets.verify() == []
+
+
+def test_nothing_new_begins_in_a_wallet_that_is_closed(wallets: CreditWallet) -> None:
+    wallet_id = wallets.create().wallet_id
+    wallets.close_wallet(wallet_id, **LEAVES)
+    for begin in (
+        lambda: wallets.rotate_owner_token(wallet_id),
+        lambda: wallets.keys.create(wallet_id),
+        lambda: wallets.secrets.register(wallet_id, "a" * 64),
+        lambda: wallets.budgets.create(wallet_id, limit_yen=5, window="day"),
+        lambda: wallets.grants.create(wallet_id, 5),
+    ):
+        with pytest.raises(WalletClosed):
+            begin()
+    assert [*wallets.secrets.list(wallet_id), *wallets.keys.list(wallet_id), *wallets.grants.list(wallet_id)] == []
+
+
+def test_a_merge_that_was_done_is_answered_again_when_the_other_wallet_is_closed_too(wallets: CreditWallet) -> None:
+    first, second, third = (wallets.create().wallet_id for _ in range(3))
+    wallets.topup(first, 5, idempotency_key="t")
+    done = wallets.merge(first, second, **LEAVES)
+    wallets.merge(second, third, **LEAVES)
+    assert wallets.merge(first, second, **LEAVES) == done
+    assert wallets.balance(third).balance_yen == 5
+
+
+def test_a_debt_that_comes_after_closing_is_written_off_by_closing_again(wallets: CreditWallet) -> None:
+    wallet_id = wallets.create().wallet_id
+    topup_id = pay(wallets, wallet_id, 500, "pays")
+    wallets.charge(wallet_id, 500, idempotency_key="spent")
+    wallets.close_wallet(wallet_id, **LEAVES)
+    disputed = Clawback("dp_1", "dispute", 400, "withdrawn")
+    wallets.topups.settle(wallet_id, topup_id, PaymentFact(observed_at=2, clawbacks=(disputed,)))
+    assert wallets.show(wallet_id).debt_yen == 400
+    assert wallets.close_wallet(wallet_id, **LEAVES, write_off_debt=True).debt_yen == 0
     assert wallets.verify() == []

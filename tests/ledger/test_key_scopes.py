@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from databases import on_every_database
 from service import Api, new_app
 
 from credit_wallet import CreditWallet
@@ -42,6 +43,7 @@ WAYS_TO_PAY: dict[str, Callable[[Wallets, int, int], object]] = {
 }
 
 
+@on_every_database
 @pytest.mark.parametrize("way", WAYS_TO_PAY)
 def test_a_key_without_spend_pays_in_no_way(wallets: CreditWallet, wallet_id: int, way: str) -> None:
     blind: list[list[Scope]] = [["read"], ["manage"], ["read", "manage"]]
@@ -54,6 +56,7 @@ def test_a_key_without_spend_pays_in_no_way(wallets: CreditWallet, wallet_id: in
     assert wallets.show(wallet_id).balance_yen == 999
 
 
+@on_every_database
 def test_many_charges_of_a_batch_look_at_the_scopes_too(wallets: CreditWallet, wallet_id: int) -> None:
     keys = [wallets.keys.create(wallet_id, scopes=[scope]).key_id for scope in READ_AND_SPEND]
     asked = [Charge(wallet_id, f"{n}", MICROS, key_id=keys[n % 2], actor="payer") for n in range(12)]

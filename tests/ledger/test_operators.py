@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from clock import Clock
+from databases import on_every_database
 
 from credit_wallet import CreditWallet
 from credit_wallet.domain.acts import Author
@@ -20,6 +23,8 @@ from credit_wallet.errors import (
 )
 from credit_wallet.http.key_routes import identity_of
 from credit_wallet.wire.auth import Caller
+
+pytestmark = on_every_database
 
 ROOT = Author("operator", "operator:operator")
 
@@ -59,6 +64,24 @@ def test_an_operators_life_is_in_the_log_under_the_name_of_whoever_did_it(wallet
     ]
     assert [each.name for each in wallets.operators.list()] == ["alice", "bob"]
     assert wallets.operators.list(after=1) == [revoked[0]]
+
+
+def test_of_operators_that_are_made_at_once_with_one_name_one_is_made(
+    wallets: CreditWallet, db_url: str, clock: Clock
+) -> None:
+    """Also on two nodes, each of which finds the name free."""
+    made: list[object] = []
+    refused: list[object] = []
+
+    def create(each: CreditWallet) -> None:
+        try:
+            made.append(each.operators.create("carol", "viewer"))
+        except OperatorNameInUse as error:
+            refused.append(error)
+
+    with CreditWallet.open(db_url, clock=clock) as other, ThreadPoolExecutor(8) as threads:
+        list(threads.map(create, [wallets, other] * 4))
+    assert (len(made), len(refused)) == (1, 7)
 
 
 def test_nobody_changes_their_own_role_and_a_name_stays_whoever_had_it(wallets: CreditWallet) -> None:

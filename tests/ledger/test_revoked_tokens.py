@@ -6,12 +6,15 @@ from hashlib import sha256
 
 import pytest
 from clock import Clock
+from databases import on_every_database
 from service import OPERATOR_KEY, Api, new_app
 
 from credit_wallet import CreditWallet
 from credit_wallet.domain.acts import Author
 from credit_wallet.domain.tokens import new_token
 from credit_wallet.errors import InvalidRequest, SecretNotFound, Unauthorized
+
+pytestmark = on_every_database
 
 SUPPORT = Author("operator", "operator:3")
 

@@ -270,7 +270,7 @@ class TopupView(Struct, frozen=True):
 
 
 class TopupCase(TopupView, frozen=True, kw_only=True):
-    """A top-up as an operator sees it who helps with it: ``next_step`` is what to do, None when there is nothing."""
+    """A top-up as an operator sees it who helps with it: ``next_step`` is what to do, if anything."""
 
     next_step: str | None
 

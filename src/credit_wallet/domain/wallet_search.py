@@ -37,7 +37,7 @@ BY_FIGURES = ("balance", "spent")
 class WalletPage(Struct, frozen=True):
     """Wallets that were found, and where the next page begins, if there may be more.
 
-    A page can be shorter than was asked for, or empty, and still have a ``next_cursor``: the search pauses after some
+    A page can be shorter than was asked for, or empty, and still have a ``next_cursor``: the search pauses after a
     thousand wallets that do not match.
     """
 

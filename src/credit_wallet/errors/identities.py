@@ -101,6 +101,12 @@ class TooManyConfirmations(WalletError):
     code = "too_many_confirmations"
 
 
+class TooManyChanges(WalletError):
+    """A wallet's owner and agents changed it too often today; ``retry_after_seconds`` says when to go on."""
+
+    code = "too_many_changes"
+
+
 class DeliveryNotFound(WalletError):
     """There is no such delivery, or its target was removed."""
 

@@ -108,7 +108,7 @@ def _describe(twin: Callable[..., Any], function: Callable[..., Any], text: str)
     names = inspect.signature(function).parameters
     described.__name__ = twin_name(function.__name__)
     described.__doc__ = text
-    described.__annotations__ = {"wallet_id": WalletId, **hints}
+    described.__annotations__.update(wallet_id=WalletId, **hints)
     described.__signature__ = inspect.Signature(
         [
             inspect.Parameter("wallet_id", inspect.Parameter.KEYWORD_ONLY, annotation=WalletId),

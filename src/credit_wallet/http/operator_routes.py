@@ -11,7 +11,6 @@ from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 from msgspec import structs
 
 from credit_wallet.domain.metadata import MAX_REFERENCE_LENGTH
-from credit_wallet.domain.search_terms import MAX_QUERY_LENGTH
 from credit_wallet.domain.views import ReferencedWallet, WalletView
 from credit_wallet.domain.wallet_search import WalletPage, WalletSort, WalletStatus
 from credit_wallet.errors import SealNotFound
@@ -65,8 +64,6 @@ def list_wallets(
         str | None,
         QueryParameter(
             name="query",
-            max_length=MAX_QUERY_LENGTH,
-            pattern="^[^\\x00]*$",
             required=False,
             description="What is known of the wallet: its id, beginnings of words of its label, reference or metadata "
             "or of those of its agent keys, a token or its first characters. All words must match.",
@@ -91,7 +88,7 @@ def list_wallets(
     sort: Annotated[
         WalletSort,
         QueryParameter(
-            description="The order; `-` begins with the largest. `balance` and `spent` are for at most 4,000 wallets, "
+            description="The order; `-` begins with the largest. `balance` and `spent` are for at most 1,000 wallets, "
             "as `query` or `status` leaves them.",
             examples=[Example(value="-created_at")],
         ),
@@ -110,7 +107,7 @@ def list_wallets(
 ) -> WalletPage:
     """List and search wallets
 
-    The wallets for which all that is sent is true, page by page. A page pauses after some thousand wallets that were
+    The wallets for which all that is sent is true, page by page. A page pauses after a thousand wallets that were
     looked at, with fewer than `limit` or none; `next_cursor` goes on from there, and is null at the end.
     """
     return wallets.search(words, reference=reference, status=status, sort=sort, cursor=cursor, limit=limit)

@@ -16,7 +16,14 @@ from credit_wallet.domain.outcomes import Configured
 from credit_wallet.domain.tokens import NewToken, new_token, token_hash
 from credit_wallet.domain.topups import pay_back_id_of
 from credit_wallet.domain.views import LinkedWallet, TopupView, WalletView
-from credit_wallet.errors import ClosingBlocked, InvalidAmount, InvalidRequest, PaymentsNotConfigured, WalletClosed
+from credit_wallet.errors import (
+    ClosingBlocked,
+    InvalidAmount,
+    InvalidRequest,
+    PaymentsNotConfigured,
+    TransferReturned,
+    WalletClosed,
+)
 from credit_wallet.ledger import transfers
 from credit_wallet.ledger.ledger import MAX_PAGE, Ledger
 from credit_wallet.rules.correction_validation import malformed_reason
@@ -71,9 +78,13 @@ def merge(
     """As ``CreditWallet.merge`` says."""
     ledger = wallets._ledger
     begin = BeginClosing(wallet_id, reason, note, checked_id("into_wallet_id", into_wallet_id), author=ledger.author)
-    if wallets.show(wallet_id).closed_at is None:
+    source = wallets.show(wallet_id)
+    if source.closed_at is not None and source.merged_into == into_wallet_id and _is_closing(wallets, into_wallet_id):
+        return source  # done, and the other one takes nothing any more
+    if source.closed_at is None:
         _check_target(wallets, wallet_id, into_wallet_id)
         _check_holds(ledger, wallet_id)
+        _check_topups(ledger, wallet_id)
     ledger.run(Configured, begin)
     _give_way(wallets, wallet_id, into_wallet_id)
     _settle(wallets, wallet_id, release_holds=False)
@@ -112,6 +123,7 @@ def _settle(wallets: CreditWallet, wallet_id: int, *, release_holds: bool) -> No
         for hold_id in closing_rows.holds_to_release(ledger.reader.source, wallet_id):
             wallets.release(hold_id, wallet_id=wallet_id)
     _check_holds(ledger, wallet_id)
+    _check_topups(ledger, wallet_id)
     transfers.finish_of(ledger, wallet_id)
     for grant in wallets.grants.list(wallet_id, limit=MAX_PAGE):
         if grant.canceled_at is None and grant.next_at is not None:
@@ -133,6 +145,21 @@ def _check_holds(ledger: Ledger, wallet_id: int) -> None:
         hold_ids=hold_ids,
         purchases=purchases,
     )
+
+
+def _check_topups(ledger: Ledger, wallet_id: int) -> None:
+    """Raises ``ClosingBlocked`` naming the top-ups that may still be paid: a closed wallet could not be credited."""
+    if ledger.reader.wallet(wallet_id).closed_at is not None:
+        return
+    topup_ids = closing_rows.open_topups(ledger.reader.source, wallet_id)
+    if topup_ids:
+        raise ClosingBlocked(
+            f"top-ups {', '.join(topup_ids)} of wallet {wallet_id} may still be paid; cancel them or wait, then send "
+            "the same request again",
+            wallet_id=wallet_id,
+            blocked_by="topups",
+            topup_ids=topup_ids,
+        )
 
 
 def _end(wallets: CreditWallet, command: EndClosing) -> None:
@@ -186,9 +213,15 @@ def _pay_back_topup(wallets: CreditWallet, topup: TopupView, pay_back: PayBack |
 # Merging
 
 
+def _is_closing(wallets: CreditWallet, wallet_id: int) -> bool:
+    return wallets.show(wallet_id).closing_at is not None
+
+
 def _check_target(wallets: CreditWallet, wallet_id: int, into_wallet_id: int) -> None:
     """Refuse what the other wallet could not take, before anything is frozen."""
     source, target = wallets.show(wallet_id), wallets.show(into_wallet_id)
+    if source.merged_into == into_wallet_id and target.merged_into == wallet_id:
+        return  # each was begun before the other was looked at: one of them gives way
     if target.closing_at is not None:
         raise WalletClosed(
             f"wallet {into_wallet_id} is closed or being closed; merge into another one",
@@ -210,8 +243,14 @@ def _give_way(wallets: CreditWallet, wallet_id: int, into_wallet_id: int) -> Non
         return
     if target.closed_at is not None or target.merged_into != wallet_id or wallet_id < into_wallet_id:
         wallets.unfreeze(wallet_id, note=f"wallet {into_wallet_id} is being closed")
+        raise WalletClosed(
+            f"wallet {into_wallet_id} is closed or being closed; nothing was moved to it",
+            wallet_id=into_wallet_id,
+            merged_into=target.merged_into,
+        )
     raise WalletClosed(
-        f"wallet {into_wallet_id} is closed or being closed; nothing was moved to it",
+        f"wallet {into_wallet_id} is being merged into wallet {wallet_id}; send this again when it has given way, "
+        "or unfreeze it",
         wallet_id=into_wallet_id,
         merged_into=target.merged_into,
     )
@@ -226,11 +265,15 @@ def _move(wallets: CreditWallet, wallet_id: int, into_wallet_id: int, note: str)
             continue  # somebody else goes on with the same merge
         if not most_micros:
             return
-        wallets.transfers.create(
-            wallet_id,
-            into_wallet_id,
-            decimal_of(most_micros),
-            idempotency_key=f"merge after {row.last_txn_id}",
-            note=note,
-            actor="product",
-        )
+        try:
+            wallets.transfers.create(
+                wallet_id,
+                into_wallet_id,
+                decimal_of(most_micros),
+                idempotency_key=f"merge after {row.last_txn_id}",
+                note=note,
+                actor="product",
+            )
+        except TransferReturned:
+            _give_way(wallets, wallet_id, into_wallet_id)  # the other wallet may be being closed since we looked
+            raise

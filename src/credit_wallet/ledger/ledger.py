@@ -17,6 +17,7 @@ from credit_wallet.ledger.rail import Outcomes
 from credit_wallet.ledger.reading_lanes import ReadingLanes
 from credit_wallet.rules.validation import checked_id, malformed
 from credit_wallet.runtime.steady_clock import SteadyClock
+from credit_wallet.stores.acts import require_room
 from credit_wallet.stores.reads import Reader, WalletRow
 
 T = TypeVar("T")
@@ -81,7 +82,12 @@ class Ledger:
         The job leaves an act of the ``author`` for what it changes. It may be repeated with the same ``now``.
         """
         author, now = self.author, self.clock()
+        self.require_room_for_acts(wallet_id)
         return self.lanes.of(wallet_id).call(lambda store: store.run_until_known(job, *args, author, now))
+
+    def require_room_for_acts(self, wallet_id: int) -> None:
+        """Raise ``TooManyChanges`` when the wallet's owner or an agent has changed too much of it today."""
+        require_room(self.reader.source, wallet_id, self.author, self.clock())
 
     def note_secret_change(self) -> None:
         """Mark cached tokens as stale."""

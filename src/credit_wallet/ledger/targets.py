@@ -175,6 +175,7 @@ class Targets:
                 author=self._ledger.author,
             )
 
+        self._ledger.require_room_for_acts(wallet_id)
         secrets = self._ledger.maintain(put)
         shown = [target for target in self._targets(wallet_id) if only in (None, target.url)]
         return [view_of(target, secrets.get(target.target_id)) for target in shown]

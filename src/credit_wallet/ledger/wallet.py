@@ -219,7 +219,7 @@ class CreditWallet(WalletMovements, WalletHolds, WalletCorrections, WalletSettin
         reference and metadata of its agent keys, and by a token or its first characters; case and width do not matter,
         and Japanese is found within a word. ``reference`` is exact. ``status`` is low, in_debt, exhausted, disabled
         (frozen, closing or closed), closed or failed_topup. ``sort`` is wallet_id, label, reference or created_at, with
-        ``-`` before it from the largest; balance and spent too, of up to 4,000 wallets that a query or status leaves.
+        ``-`` before it from the largest; balance and spent too, of up to 1,000 wallets that a query or status leaves.
 
         For the next page, pass ``next_cursor`` as ``cursor`` with the rest unchanged; a page can be short, or empty,
         and still have one. Raises ``InvalidRequest`` naming the field.

@@ -10,6 +10,7 @@ from credit_wallet.domain.commands import Configure
 from credit_wallet.domain.consents import ConsentLanguage
 from credit_wallet.domain.outcomes import Configured
 from credit_wallet.ledger.ledger import Ledger
+from credit_wallet.ledger.reading_lanes import MONEY
 from credit_wallet.rules.metadata import checked_metadata
 
 
@@ -48,9 +49,10 @@ class WalletSettings:
         ``auto_topup_consent_language`` (en, ja). Who agrees is the author that ``acting`` names: the owner, or an
         operator.
 
-        ``metadata`` replaces all pairs of texts that there were. Raises ``WalletNotFound``, and ``InvalidRequest``
-        naming the field.
+        ``metadata`` replaces all pairs of texts that there were. Raises ``WalletNotFound``, ``TooManyChanges``
+        for owners and agents, and ``InvalidRequest`` naming the field.
         """
+        self._ledger.require_room_for_acts(wallet_id)
         return self._ledger.run(
             Configured,
             Configure(
@@ -91,6 +93,7 @@ class WalletSettings:
         metadata: Mapping[str, str] | UnsetType = UNSET,
     ) -> Configured:
         """The asyncio twin of ``configure``."""
+        await self._ledger.reading_lanes.ask(MONEY, self._ledger.require_room_for_acts, wallet_id)
         return await self._ledger.arun(
             Configured,
             Configure(

@@ -93,8 +93,13 @@ def bring_in(
 
 
 def _refusal_of_closed(wallet: WalletState, cause: Cause) -> WalletClosed | None:
-    """Nothing comes in to a closed wallet, and no credit by hand to one that is being closed."""
+    """Nothing comes in to a closed wallet, and no credit by hand to one that is being closed.
+
+    What closing writes off of a debt does, also when it comes later; an adjustment alone is refused before.
+    """
     standing = wallet.standing
+    if cause == "adjustment":
+        return None
     if standing.closed_at is None and (standing.closing_at is None or cause != "grant"):
         return None
     state = "is being closed" if standing.closed_at is None else f"was closed at {standing.closed_at}"

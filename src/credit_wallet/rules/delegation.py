@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from credit_wallet.domain.budgets import EACH
 from credit_wallet.domain.permissions import SCOPES, Scope
 from credit_wallet.domain.views import KeyView
 from credit_wallet.errors import Forbidden
@@ -37,10 +38,10 @@ def require_not_managing(scopes: Collection[Scope]) -> None:
 
 
 def require_not_binding(own: KeyView, scope: dict[str, str]) -> None:
-    """Raise ``Forbidden`` for a budget whose ``scope`` names ``own`` or a group that it is in."""
+    """Raise ``Forbidden`` for a budget whose ``scope`` names ``own`` or a group that it is in, or each key or group."""
     group = scope.get("group")
-    in_group = group is not None and own.group is not None and (own.group == group or own.group.startswith(f"{group}/"))
-    if scope.get("key_id") == str(own.key_id) or in_group:
+    in_group = own.group is not None and (group == EACH or own.group == group or own.group.startswith(f"{group}/"))
+    if scope.get("key_id") in (str(own.key_id), EACH) or in_group:
         raise _refusal(f"this budget limits agent key {own.key_id} itself; use the owner token", "budget_id")
 
 

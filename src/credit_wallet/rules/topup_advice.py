@@ -28,6 +28,8 @@ def next_step(topup: TopupView) -> str | None:
             return f"send the owner to {topup.action_url}"
         case "requires_action" | "pending" | "requested":
             return "wait for the owner to pay, or cancel it; it is compared with Stripe every five minutes"
+        case "succeeded" if topup.reason is not None:
+            return f"it is paid and cannot be credited ({topup.reason}): see to that, or refund it at Stripe"
         case "succeeded":
             return "wait a moment: it is paid, and is credited when it is next compared with Stripe"
     return None

@@ -2,18 +2,39 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from msgspec import json
 
+from credit_wallet.domain.actors import PAYER
 from credit_wallet.domain.acts import Act, ActFilter, ActView, Author
-from credit_wallet.domain.cycle import format_instant
+from credit_wallet.domain.cycle import format_instant, parse_instant
+from credit_wallet.domain.retry_after import whole_seconds
+from credit_wallet.errors import TooManyChanges
 from credit_wallet.rules.decision import Decision
 from credit_wallet.stores import Connection, Source
 from credit_wallet.stores.sql import statements
 
 SQL = statements("acts.sql")
+
+
+MAX_PAYERS_ACTS = 1_000
+"""Acts on a wallet in 24 hours after which its owner and agents have to wait: the log is kept for good."""
+
+_DAY = timedelta(hours=24)
+
+
+def require_room(source: Source, wallet_id: int, author: Author, now: datetime) -> None:
+    """Raise ``TooManyChanges`` when ``author`` is a payer and much has been changed of the wallet lately."""
+    if author.actor != PAYER:
+        return
+    for (at,) in source.rows(SQL["recent_act"], {"wallet_id": wallet_id, "nth": MAX_PAYERS_ACTS - 1}):
+        if (wait := parse_instant(at) + _DAY - now) > timedelta():
+            raise TooManyChanges(
+                f"wallet {wallet_id} was changed {MAX_PAYERS_ACTS:,} times in 24 hours, the maximum; try again later",
+                retry_after_seconds=whole_seconds(wait.total_seconds()),
+            )
 
 
 def record(connection: Connection, author: Author, act: Act, now: datetime) -> None:

@@ -40,6 +40,7 @@ from credit_wallet.stores.movement_rows import hold_of
 from credit_wallet.stores.outbox import put_event
 from credit_wallet.stores.profile_rows import Names, names_of, rename_key
 from credit_wallet.stores.sql import statements
+from credit_wallet.stores.standing_rows import require_open
 
 SQL = statements("budgets.sql")
 
@@ -74,7 +75,7 @@ class _Locked(Struct):
 def create_budget(connection: Connection, new: NewBudget, author: Author, now: datetime) -> int:
     """Make a budget, in which the wallet's open holds that match it reserve from now on; return its id.
 
-    Raises ``WalletNotFound`` and ``TooManyBudgets``.
+    Raises ``WalletNotFound``, ``WalletClosed`` and ``TooManyBudgets``.
     """
     wallet = _lock(connection, new.wallet_id)
     budget = _made(new, wallet, now)
@@ -83,6 +84,7 @@ def create_budget(connection: Connection, new: NewBudget, author: Author, now: d
     for other in beside:
         if structs.replace(other, budget_id=0) == budget:
             return other.budget_id
+    require_open(connection, budget.wallet_id)
     kind = kind_of(anchor)
     _require_room(wallet, kind, beside, budget)
     row = {**budget_row(budget), "anchor": anchor, "after_txn_id": wallet.last_txn_id}

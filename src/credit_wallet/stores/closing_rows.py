@@ -17,12 +17,17 @@ from credit_wallet.stores.sql import statements
 SQL = statements("closing.sql")
 
 MAX_NAMED = 100
-"""Holds that a refusal names."""
+"""Holds, or top-ups, that a refusal names."""
 
 
 def open_holds(source: Source, wallet_id: int) -> list[int]:
     """Ids of a wallet's open holds, those that expire first."""
     return [hold_id for hold_id, _ in source.rows(SQL["open_holds"], {"wallet_id": wallet_id, "limit": MAX_NAMED})]
+
+
+def open_topups(source: Source, wallet_id: int) -> list[str]:
+    """Ids of a wallet's top-ups that may still be credited, oldest first."""
+    return [topup_id for (topup_id,) in source.rows(SQL["open_topups"], {"wallet_id": wallet_id, "limit": MAX_NAMED})]
 
 
 def holds_to_release(source: Source, wallet_id: int) -> list[int]:

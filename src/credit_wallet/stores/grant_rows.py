@@ -39,6 +39,7 @@ from credit_wallet.rules.state import Snapshot
 from credit_wallet.stores import Connection, Source
 from credit_wallet.stores.acts import record
 from credit_wallet.stores.sql import statements
+from credit_wallet.stores.standing_rows import require_open
 
 _SQL = statements("grants.sql")
 
@@ -96,7 +97,7 @@ def _state(row: tuple[Any, ...]) -> GrantState:
 def create_grant(connection: Connection, new: NewGrant, author: Author, now: datetime) -> int:
     """Make a grant, unless the same request has made it; return its id.
 
-    Raises ``WalletNotFound``, ``InvalidRequest``, ``IdempotencyConflict`` and ``TooManyGrants``.
+    Raises ``WalletNotFound``, ``WalletClosed``, ``InvalidRequest``, ``IdempotencyConflict`` and ``TooManyGrants``.
     """
     at, this = format_instant(now), {"wallet_id": new.wallet_id}
     zones = connection.execute(_SQL["lock_wallet"], this).fetchall()
@@ -110,6 +111,7 @@ def create_grant(connection: Connection, new: NewGrant, author: Author, now: dat
             f"idempotency key {new.idempotency_key!r} was used for a different grant; send a new key for another one",
             idempotency_key=new.idempotency_key,
         )
+    require_open(connection, new.wallet_id)
     [(running,)] = connection.execute(_SQL["count_running"], {**this, "max": MAX_GRANTS}).fetchall()
     if running >= MAX_GRANTS:
         raise TooManyGrants(

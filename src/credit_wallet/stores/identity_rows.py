@@ -36,6 +36,7 @@ from credit_wallet.stores import Connection, Source, profile_rows
 from credit_wallet.stores.acts import record
 from credit_wallet.stores.budget_jobs import log_new_key
 from credit_wallet.stores.sql import statements
+from credit_wallet.stores.standing_rows import require_open
 
 SQL = statements("identity.sql")
 
@@ -109,12 +110,15 @@ def create_key(
     author: Author,
     now: datetime,
 ) -> int:
-    """Insert an agent key; return its id. Raises ``WalletNotFound``, ``TooManyKeys`` and ``ReferenceInUse``."""
+    """Insert an agent key; return its id. Raises ``WalletNotFound``, ``WalletClosed``, ``TooManyKeys`` and
+    ``ReferenceInUse``.
+    """
     if not connection.execute(SQL["lock_owner"], {"wallet_id": wallet_id}).fetchall():
         raise _no_wallet(wallet_id)
     named = {"wallet_id": wallet_id, "token_hash": token.hash, "now": format_instant(now)}
     for (key_id,) in connection.execute(SQL["key_of_token"], named).fetchall():
         return int(key_id)
+    require_open(connection, wallet_id)
     [(working,)] = connection.execute(SQL["count_keys"], {**named, "max": MAX_KEYS}).fetchall()
     if working >= MAX_KEYS:
         raise TooManyKeys(
@@ -170,10 +174,11 @@ def rotate_key(
 def rotate_owner(
     connection: Connection, wallet_id: int, token: NewToken, overlap: timedelta, author: Author, now: datetime
 ) -> None:
-    """Give a wallet's owner another token. Raises ``WalletNotFound`` and ``TooManyTokens``."""
+    """Give a wallet's owner another token. Raises ``WalletNotFound``, ``WalletClosed`` and ``TooManyTokens``."""
     rows = connection.execute(SQL["lock_owner"], {"wallet_id": wallet_id}).fetchall()
     if not rows:
         raise _no_wallet(wallet_id)
+    require_open(connection, wallet_id)
     [(old,)] = rows
     if _turn(connection, _Identity(wallet_id), old, token.hash, overlap, now):
         named = {"wallet_id": wallet_id, "token_hash": token.hash, "now": format_instant(now)}
@@ -249,9 +254,10 @@ def register(
 ) -> SecretView:
     """Register a host's own key, which opens a wallet as its owner or as an agent key until ``ends_at``.
 
-    Raises ``WalletNotFound``, ``KeyNotFound``, ``KeyEnded``, ``SecretInUse`` and ``TooManyTokens``.
+    Raises ``WalletNotFound``, ``WalletClosed``, ``KeyNotFound``, ``KeyEnded``, ``SecretInUse`` and ``TooManyTokens``.
     """
     _require_identity(connection, wallet_id, key_id, now)
+    require_open(connection, wallet_id)
     connection.execute(register_alone)
     connection.execute(SQL["delete_ended_registrations"], {"token_hash": token_hash, "now": format_instant(now)})
     named = [tuple(row[:5]) for row in connection.execute(SQL["opened"], {"token_hash": token_hash}).fetchall()]

@@ -31,13 +31,15 @@ def create(
     """Insert an operator with its first key; return the ids of both. Raises ``OperatorNameInUse``."""
     for key_id, operator_id in connection.execute(SQL["key_of_token"], {"token_hash": token_hash}).fetchall():
         return int(operator_id), int(key_id)
-    for (operator_id,) in connection.execute(SQL["operator_named"], {"name": name}).fetchall():
+    row = {"name": name, "role": role, "now": format_instant(now)}
+    made = connection.execute(SQL["create_operator"], row).fetchall()
+    if not made:
+        [(operator_id,)] = connection.execute(SQL["operator_named"], {"name": name}).fetchall()
         raise OperatorNameInUse(
             f"operator {operator_id} is called {name!r}, and a name stays whoever had it; choose another one",
             operator_id=operator_id,
         )
-    row = {"name": name, "role": role, "now": format_instant(now)}
-    [(operator_id,)] = connection.execute(SQL["create_operator"], row).fetchall()
+    [(operator_id,)] = made
     record(connection, author, _act("created", operator_id, after={"name": name, "role": role}), now)
     return int(operator_id), _add_key(connection, operator_id, prefix, token_hash, now)
 

@@ -36,16 +36,14 @@ def statements(file_name: str, dialect: str = "") -> dict[str, str]:
 def rows_of(
     source: Source, statement: str, ids: Sequence[int], named: Mapping[str, Any] | None = None
 ) -> Iterator[tuple[Any, ...]]:
-    """The rows of a statement with ``{ids}`` in it, ``IDS_A_STATEMENT`` ids at a time, or one.
-
-    Places that are left over repeat the last id, so that a database sees two texts, however many ids there are.
-    """
-    size = IDS_A_STATEMENT if len(ids) > 1 else 1
-    text = statement.replace("{ids}", ", ".join(f":id{number}" for number in range(size)))
-    for start in range(0, len(ids), size):
-        some = list(ids[start : start + size])
-        some += some[-1:] * (size - len(some))
-        yield from source.rows(text, {**(named or {}), **{f"id{number}": each for number, each in enumerate(some)}})
+    """The rows of a statement with ``IN ({ids})`` in it, ``IDS_A_STATEMENT`` ids at a time: one parameter for all."""
+    if source.dialect == "postgres":
+        text, form = statement.replace("IN ({ids})", "= ANY(CAST(CAST(:ids AS text) AS bigint[]))"), "{%s}"
+    else:
+        text, form = statement.replace("{ids}", "SELECT value FROM json_each(:ids)"), "[%s]"
+    for start in range(0, len(ids), IDS_A_STATEMENT):
+        some = ids[start : start + IDS_A_STATEMENT]
+        yield from source.rows(text, {**(named or {}), "ids": form % ",".join(map(str, some))})
 
 
 def shipped(package: str, name: str) -> bytes:

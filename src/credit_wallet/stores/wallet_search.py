@@ -20,10 +20,10 @@ from credit_wallet.stores import Source
 from credit_wallet.stores.profile_rows import wallet_of
 from credit_wallet.stores.sql import IDS_A_STATEMENT, rows_of
 
-GATHERED = 4_000
+GATHERED = 1_000
 """Wallets that are sorted in memory."""
 
-LOOKED_AT = 4_000
+LOOKED_AT = 1_000
 """Wallets that a page looks at."""
 
 STEP = IDS_A_STATEMENT

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_PLACE = re.compile(r" - at (?:`key` in )?`\$\.?([^`]*)`$")
+_PLACE = re.compile(r" - at (`key` in )?`\$\.?([^`]*)`$")
 _NAMED = re.compile(r"field `([^`]+)`$")
 _EXPECTED = re.compile(r"Expected `([^`]+)`(?:(?: of length)? ([<>]=) (-?\d+)|, got `([^`]+)`)?$")
 _VALUE = re.compile(r"Invalid enum value (.+)$")
@@ -47,22 +47,37 @@ _FORMS = {
     "language": "en or ja",
     "lapses": "never, next, or a whole number of days from 1 to 3,660",
     "limit_yen": 'a decimal in plain digits with up to six places, such as "3.30"',
+    "kind": "paid or promo for credit; for acts as in the log, such as budget.configured",
     "label": "text without NUL characters",
+    "metadata": "keys and texts without control characters",
     "mode": "alert, cap or shadow",
-    "note": "text without NUL characters",
+    "name": "text without control characters",
+    "note": "text without NUL characters; of a correction, some words that say what happened",
     "price_group": 'a name of up to 32 lower-case letters, digits and "_", such as partners; null for none',
     "purchase_key": "1 to 255 printable ASCII characters",
+    "query": "up to eight words without control characters",
     "quantity": 'a decimal above 0 in plain digits with up to six places, such as "0.5"',
     "quiet_hours": "a range of hours such as 22:00-07:00",
     "raised_limit_yen": 'a decimal in plain digits with up to six places, such as "3.30"',
-    "reason": "text without NUL characters",
+    "reason": "one of closing, customer_request, duplicate_charge, fraud, goodwill, leaked_token, merge, "
+    "mistyped_topup, other, service_failure or write_off; of an undone purchase, text without NUL characters",
+    "reference": "up to 255 characters without control characters",
+    "role": "viewer, support, finance, seller or admin",
     "rows": "entries, keys, notes or items",
+    "scopes": "of spend, read and manage",
     "sha256": "64 hexadecimal digits",
+    "request_id": "1 to 128 printable ASCII characters",
+    "since": "a day or an ISO 8601 time, such as 2026-12-01",
+    "sort": "wallet_id, label, reference, created_at, balance or spent, or with - before it, such as -created_at, "
+    "-wallet_id, -label, -reference, -balance and -spent",
     "status": "of deliveries pending, delivered or dead; of top-ups requested, pending, requires_action, succeeded, "
-    "credited, failed or canceled",
+    "credited, failed or canceled; of wallets low, in_debt, exhausted, disabled, closed or failed_topup",
+    "subject": "the thing that was changed, such as budget:budget-7",
     "topup_id": "the id of a top-up, such as tu_1a2b",
     "transfer_id": "the id of a transfer, such as tr_1_206e147864ef7ab96bd1d844",
     "type": "topup, charge, refund, expire or reversal",
+    "until": "a day or an ISO 8601 time, such as 2026-12-31",
+    "unused": "pay_back or write_off",
     "week_start": "monday, tuesday, wednesday, thursday, friday, saturday or sunday",
     "window": "minute, hour, day, week, month, total, or rolling: with minutes, hours or days, such as rolling:24h",
 }
@@ -77,13 +92,15 @@ def explained(message: str) -> tuple[str, str]:
     """The field that a decoder's ``message`` is about, empty when it is the whole body, and what is wrong with it."""
     place = _PLACE.search(message)
     problem = message[: place.start()] if place else message
-    within = place[1] if place else ""
+    within = place[2] if place else ""
     if named := _NAMED.search(problem):
         field = f"{within}.{named[1]}" if within else named[1]
         is_missing = "missing" in problem
         return field, f"{field} is missing" if is_missing else f"{field} is not a field of this request"
     field = within.removesuffix("[...]")
     what = field if field == within else f"a value of {field}"
+    if place and place[1]:
+        what = f"a key of {field}"
     return field, f"{what or 'the body'} {_explained_value(field, problem)}"
 
 

@@ -219,7 +219,7 @@ _MONEY = {
         "Something has to happen before the wallet can be closed or merged; `blocked_by` says what. Then send the same "
         "request again.",
         fields=("wallet_id", "blocked_by"),
-        optional=("hold_ids", "purchases", "held_yen", "held", "left_yen", "left", "debt_yen", "debt"),
+        optional=("hold_ids", "purchases", "topup_ids", "held_yen", "held", "left_yen", "left", "debt_yen", "debt"),
     ),
     "erasure_blocked": _P(
         409,
@@ -372,6 +372,12 @@ _PAYMENTS = {
         "Payment provider error",
         "Stripe could not be reached, failed or refused the request. Retry with the same idempotency key.",
         optional=("request_id", "retry_after_seconds"),
+    ),
+    "too_many_changes": _P(
+        429,
+        "Too many changes",
+        "The wallet's owner and agents changed it too often in 24 hours. Retry after `retry_after_seconds`.",
+        fields=("retry_after_seconds",),
     ),
     "too_many_confirmations": _P(
         429,

@@ -92,6 +92,16 @@ class Writer:
                 getattr(self.wallets.purchases, act)(wallet_id, key, attempt="a")
 
 
+def give_access(wallets: CreditWallet, wallet_id: int) -> None:
+    """Operators, of whom one is gone, and a key of the host's that has leaked."""
+    for name in ("alice", "bob"):
+        operator = wallets.operators.create(name, "support")
+    wallets.operators.rotate(operator.operator_id)
+    wallets.operators.revoke(operator.operator_id)
+    wallets.secrets.register(wallet_id, sha256(b"leaked").hexdigest())
+    wallets.tokens.revoke("leaked")
+
+
 def write(path: Path) -> Book:
     writer = Writer(path)
     wallets, clock = writer.wallets, writer.clock
@@ -124,12 +134,7 @@ def write(path: Path) -> Book:
         seller = wallets.sellers.create(label=label)
     wallets.sellers.revoke(seller.seller_id)
     wallets.keys.create(wallet_ids[2], expires_at="2027-01-01T00:00:00Z", scopes=["read"])
-    for name in ("alice", "bob"):
-        operator = wallets.operators.create(name, "support")
-    wallets.operators.rotate(operator.operator_id)
-    wallets.operators.revoke(operator.operator_id)
-    wallets.secrets.register(wallet_ids[2], sha256(b"leaked").hexdigest())
-    wallets.tokens.revoke("leaked")
+    give_access(wallets, wallet_ids[2])
     wallets.freeze(wallet_ids[2])
 
     odd = Author("operator", ODD_TEXTS[0])

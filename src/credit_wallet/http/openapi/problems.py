@@ -9,7 +9,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from credit_wallet.errors import DatabaseError, RefusingBudget
 from credit_wallet.http.openapi.properties import about
-from credit_wallet.http.routing import CODES, MONEY_SECURITY
+from credit_wallet.http.routing import CODES, MONEY_SECURITY, NEEDS
 from credit_wallet.wire.problem_types import DATABASE_ERROR, DEFECT, INTERNAL_ERROR, PROBLEM_TYPES, ProblemType
 from credit_wallet.wire.problems import TYPE_PREFIX
 
@@ -50,6 +50,10 @@ def _common_codes(handler: HTTPRouteHandler, path: str) -> Iterator[str]:
         yield from ("idempotency_key_required", "idempotency_conflict")
     if any(_is_addressed(name, path) for name in names):
         yield "not_found"
+    if "GET" not in handler.http_methods and handler.opt[NEEDS] in ("manage", "own", "support"):
+        yield "wallet_closed"
+        if handler.opt[NEEDS] != "support":
+            yield "too_many_changes"
     if secured:
         yield from ("unauthorized", "too_many_failures")
     if secured and handler.security != MONEY_SECURITY:

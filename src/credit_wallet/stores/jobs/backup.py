@@ -76,10 +76,12 @@ def back_up(
 
 def require_free(file: Path, *, overwrite: bool) -> None:
     """Raise ``BackupRefused`` when something has the name ``file`` that must not be overwritten."""
+    if file.is_dir():
+        raise BackupRefused(f"{file} is a folder; name a file", file=str(file))
+    if file.exists() and not file.is_file():
+        raise BackupRefused(f"{file} is a device, pipe or socket; name a file", file=str(file))
     if os.path.lexists(file) and not overwrite:
         raise _exists(file)
-    if overwrite and file.is_dir():
-        raise BackupRefused(f"{file} is a folder; name a file", file=str(file))
     for beside in (Path(f"{file}{suffix}") for suffix in BESIDE_A_DATABASE):
         if os.path.lexists(beside):
             raise BackupRefused(

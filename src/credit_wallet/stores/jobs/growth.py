@@ -114,6 +114,8 @@ _TABLES: tuple[tuple[str, str, str | None], ...] = (
     ("am_credit_spending_alert", FOR_GOOD, "fired_at"),
     ("am_credit_threshold_alert", FOR_GOOD, "fired_at"),
     ("am_credit_hour_spend", "7 days", "hour"),
+    ("am_credit_month_total", FOR_GOOD, "month"),
+    ("am_credit_totals", WHILE_THERE, "counted_at"),
     ("am_credit_counted", WHILE_THERE, None),
     ("am_credit_totals", WHILE_THERE, None),
     ("am_credit_installation", FOR_GOOD, None),

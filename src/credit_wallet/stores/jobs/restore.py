@@ -62,6 +62,8 @@ def restore(
             f"{found[0]} exists already; restore to another --db, or add --replace, which keeps it under another name",
             file=str(found[0]),
         )
+    if path.exists() and not path.is_file():
+        raise BackupRefused(f"{path} is a folder, device, pipe or socket; name a file with --db", file=str(path))
     if os.path.lexists(path) and path.samefile(file):
         raise BackupRefused(f"{file} is the ledger itself", file=str(file))
     make_folder(path)

@@ -4,6 +4,9 @@
 INSERT INTO am_credit_act (wallet_id, kind, subject, occurred_at, actor, author, address, request_id, before, after, reason, note)
 VALUES (:wallet_id, :kind, :subject, :now, :actor, :author, :address, :request_id, :before, :after, :reason, :note);
 
+-- recent_act: when the :nth last act on a wallet was
+SELECT occurred_at FROM am_credit_act WHERE wallet_id = :wallet_id ORDER BY act_id DESC LIMIT 1 OFFSET :nth;
+
 -- acts: a page of the log, newest first
 SELECT act_id, occurred_at, kind, subject, wallet_id, author, actor, address, request_id, before, after, reason, note
 FROM am_credit_act

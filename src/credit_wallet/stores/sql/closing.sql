@@ -6,6 +6,12 @@ WHERE wallet_id = :wallet_id AND status = 'open'
 ORDER BY expires_at, hold_id
 LIMIT :limit;
 
+-- open_topups: a wallet's top-ups that may still be credited, oldest first
+SELECT topup_id FROM am_credit_topup
+WHERE wallet_id = :wallet_id AND status IN ('requested', 'pending', 'requires_action', 'succeeded')
+ORDER BY created_at, topup_id
+LIMIT :limit;
+
 -- running_purchases: how many of a wallet's purchases are being served
 SELECT count(*) FROM am_credit_purchase WHERE status = 'running' AND wallet_id = :wallet_id;
 

@@ -1,7 +1,9 @@
 -- Operators and their keys. They run unchanged on every database.
 
--- create_operator: a new operator
-INSERT INTO am_credit_operator (name, role, created_at) VALUES (:name, :role, :now) RETURNING operator_id;
+-- create_operator: a new operator, unless the name is given
+INSERT INTO am_credit_operator (name, role, created_at) VALUES (:name, :role, :now)
+ON CONFLICT DO NOTHING
+RETURNING operator_id;
 
 -- operator_named: who has a name, and what was given to whoever has it
 SELECT operator_id FROM am_credit_operator WHERE name = :name AND wallet_id = 0;
@@ -48,7 +50,8 @@ SELECT operator_id, name, role, created_at, revoked_at FROM am_credit_operator
 WHERE operator_id = :operator_id AND wallet_id = 0;
 
 -- keys: the latest keys of an operator
-SELECT operator_key_id, operator_id, token_prefix, created_at, ends_at, revoked_at FROM am_credit_operator_key
-WHERE operator_id = :operator_id
-ORDER BY operator_key_id DESC
+SELECT k.operator_key_id, k.operator_id, k.token_prefix, k.created_at, k.ends_at, coalesce(k.revoked_at, o.revoked_at)
+FROM am_credit_operator_key k JOIN am_credit_operator o ON o.operator_id = k.operator_id AND o.wallet_id = 0
+WHERE k.operator_id = :operator_id
+ORDER BY k.operator_key_id DESC
 LIMIT :limit;
