@@ -227,7 +227,7 @@ def test_an_owner_fills_no_log_without_end(
     monkeypatch.setattr("credit_wallet.stores.acts.MAX_PAYERS_ACTS", 5)
     wallet_id = wallets.create().wallet_id
     by_owner = wallets.acting(OWNER)
-    for number in range(4):
+    for number in range(5):
         by_owner.configure(wallet_id, label=f"label {number}")
     for change in (
         lambda: by_owner.configure(wallet_id, label="one more"),
@@ -239,5 +239,6 @@ def test_an_owner_fills_no_log_without_end(
             change()
         assert refused.value.details["retry_after_seconds"] in range(86_300, 86_401)
     wallets.configure(wallet_id, label="an operator may")
+    wallets.acting(Author(PAYER, "agent:7")).configure(wallet_id, label="and another agent")
     clock.advance(days=1, seconds=1)
     by_owner.configure(wallet_id, label="and so may the owner, a day later")

@@ -428,39 +428,3 @@ def test_a_wallet_is_handed_over_and_nothing_of_the_old_owner_opens_it(wallets: 
     assert wallets.find(reference="cust_3").wallet_id == other.wallet_id
     assert kinds_of_acts(wallets, created.wallet_id).count("wallet.linked") == 2
     assert wallets.verify() == []
-
-
-def test_nothing_new_begins_in_a_wallet_that_is_closed(wallets: CreditWallet) -> None:
-    wallet_id = wallets.create().wallet_id
-    wallets.close_wallet(wallet_id, **LEAVES)
-    for begin in (
-        lambda: wallets.rotate_owner_token(wallet_id),
-        lambda: wallets.keys.create(wallet_id),
-        lambda: wallets.secrets.register(wallet_id, "a" * 64),
-        lambda: wallets.budgets.create(wallet_id, limit_yen=5, window="day"),
-        lambda: wallets.grants.create(wallet_id, 5),
-    ):
-        with pytest.raises(WalletClosed):
-            begin()
-    assert [*wallets.secrets.list(wallet_id), *wallets.keys.list(wallet_id), *wallets.grants.list(wallet_id)] == []
-
-
-def test_a_merge_that_was_done_is_answered_again_when_the_other_wallet_is_closed_too(wallets: CreditWallet) -> None:
-    first, second, third = (wallets.create().wallet_id for _ in range(3))
-    wallets.topup(first, 5, idempotency_key="t")
-    done = wallets.merge(first, second, **LEAVES)
-    wallets.merge(second, third, **LEAVES)
-    assert wallets.merge(first, second, **LEAVES) == done
-    assert wallets.balance(third).balance_yen == 5
-
-
-def test_a_debt_that_comes_after_closing_is_written_off_by_closing_again(wallets: CreditWallet) -> None:
-    wallet_id = wallets.create().wallet_id
-    topup_id = pay(wallets, wallet_id, 500, "pays")
-    wallets.charge(wallet_id, 500, idempotency_key="spent")
-    wallets.close_wallet(wallet_id, **LEAVES)
-    disputed = Clawback("dp_1", "dispute", 400, "withdrawn")
-    wallets.topups.settle(wallet_id, topup_id, PaymentFact(observed_at=2, clawbacks=(disputed,)))
-    assert wallets.show(wallet_id).debt_yen == 400
-    assert wallets.close_wallet(wallet_id, **LEAVES, write_off_debt=True).debt_yen == 0
-    assert wallets.verify() == []

@@ -254,9 +254,10 @@ def new_customer(installation: Installation) -> str:
 
 
 def remember(installation: Installation, wallet_id: int, **of_the_payer: str) -> None:
-    """Have the ledger believe that the wallet pays so."""
-    [paid] = [each for each in installation.wallets.topups.list(wallet_id) if each.status == "credited"]
-    installation.wallets.topups.settle(wallet_id, paid.topup_id, PaymentFact(observed_at=1, **of_the_payer))  # type: ignore[arg-type]
+    """Have the ledger believe that the wallet pays so: news of another payment said it."""
+    topups = installation.wallets.topups
+    other_id = topups.request(wallet_id, 500, idempotency_key="another").topup_id
+    topups.settle(wallet_id, other_id, PaymentFact(observed_at=1, status="canceled", **of_the_payer))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -153,15 +153,15 @@ def merge_wallet(wallet_id: WalletId, data: JSONBody[MergeBody], wallets: GivenW
 @post(
     "/operator/wallets/{wallet_id:int}/link",
     status_code=HTTP_200_OK,
-    **route(TAG, "wallet_not_found", "wallet_closed", "reference_in_use", needs="support"),
+    **route(TAG, "wallet_not_found", "wallet_closed", "closing_blocked", "reference_in_use", needs="support"),
 )
 @on_lane(OPERATORS)
 def link_wallet(wallet_id: WalletId, data: JSONBody[LinkBody], wallets: GivenWallets) -> LinkedWallet:
     """Link a wallet to a customer
 
     Attaches the wallet to another customer of the host's, by its `reference`. With `rotate_token` the wallet is handed
-    over: the new owner token is in this response and never again, and every other token, agent key and registered key
-    ends at once.
+    over: the new owner token is in this response and never again, every other token, agent key and registered key ends
+    at once, the saved payment method is forgotten, automatic top-ups are off, and nobody gets notices.
     """
     metadata = None if data.metadata is UNSET else data.metadata
     return wallets.link(

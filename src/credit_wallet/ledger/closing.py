@@ -20,6 +20,7 @@ from credit_wallet.errors import (
     ClosingBlocked,
     InvalidAmount,
     InvalidRequest,
+    PayBackNotAllowed,
     PaymentsNotConfigured,
     TransferReturned,
     WalletClosed,
@@ -94,7 +95,7 @@ def merge(
 
 
 def link(
-    ledger: Ledger,
+    wallets: CreditWallet,
     wallet_id: int,
     reference: str | None,
     metadata: Metadata | None,
@@ -108,8 +109,12 @@ def link(
     checked_id("wallet_id", wallet_id)
     token = new_token() if rotate_token else None
     made = None if token is None else NewToken.of(token)
+    ledger = wallets._ledger
     change = ledger.write if made is None else ledger.change_secrets
     change(wallet_id, closing_rows.link, wallet_id, reference, metadata, made, reason, note)
+    if made is not None:
+        wallets.targets.set(wallet_id, [])
+        wallets.configure(wallet_id, auto_topup_threshold=0, auto_topup_amount=0)
     return LinkedWallet(wallet_id, reference, token)
 
 
@@ -153,13 +158,7 @@ def _check_topups(ledger: Ledger, wallet_id: int) -> None:
         return
     topup_ids = closing_rows.open_topups(ledger.reader.source, wallet_id)
     if topup_ids:
-        raise ClosingBlocked(
-            f"top-ups {', '.join(topup_ids)} of wallet {wallet_id} may still be paid; cancel them or wait, then send "
-            "the same request again",
-            wallet_id=wallet_id,
-            blocked_by="topups",
-            topup_ids=topup_ids,
-        )
+        raise closing_rows.may_still_be_paid(wallet_id, topup_ids)
 
 
 def _end(wallets: CreditWallet, command: EndClosing) -> None:
@@ -206,8 +205,21 @@ def _pay_back_topup(wallets: CreditWallet, topup: TopupView, pay_back: PayBack |
         if amount_yen and pay_back is None:
             raise PaymentsNotConfigured("paying credit back needs payments; close the wallet where they are set up")
         if amount_yen and pay_back is not None:
-            pay_back(topup.topup_id, amount_yen, idempotency_key=key)
+            _pay_back_once(topup, amount_yen, key, pay_back)
         return
+
+
+def _pay_back_once(topup: TopupView, amount_yen: int, key: str, pay_back: PayBack) -> None:
+    try:
+        pay_back(topup.topup_id, amount_yen, idempotency_key=key)
+    except PayBackNotAllowed as refusal:
+        raise ClosingBlocked(
+            f"top-up {topup.topup_id} cannot be paid back: {refusal}; send the same request again when it can, or pay "
+            "it back outside and send unused write_off",
+            wallet_id=topup.wallet_id,
+            blocked_by="pay_back",
+            topup_ids=[topup.topup_id],
+        ) from refusal
 
 
 # Merging

@@ -284,10 +284,14 @@ class WalletCorrections:
         """Attach a wallet to another customer of the host's, by its ``reference``; None attaches it to none.
 
         ``metadata`` replaces what is there, None leaves it. With ``rotate_token`` the wallet is handed over: the
-        outcome has a new owner token, and every other token, agent key and registered key ends at once. The same again
-        changes nothing else. Raises ``WalletNotFound``, ``WalletClosed``, ``ReferenceInUse`` and ``InvalidRequest``.
+        outcome has a new owner token; every other token, agent key and registered key ends at once, the saved payment
+        method is forgotten, automatic top-ups are off, and nobody gets notices. The same again changes nothing else.
+        Of a closed wallet only reference and metadata can be changed. Raises ``WalletNotFound``, ``WalletClosed``,
+        ``ReferenceInUse``, ``InvalidRequest``, and ``ClosingBlocked`` when it would be handed over with top-ups that
+        may still be paid.
         """
         from credit_wallet.ledger.closing import link
 
         pairs = None if metadata is None else checked_metadata(metadata)
-        return link(self._ledger, wallet_id, checked_reference(reference), pairs, rotate_token, reason, note)
+        wallets = cast("CreditWallet", self)
+        return link(wallets, wallet_id, checked_reference(reference), pairs, rotate_token, reason, note)

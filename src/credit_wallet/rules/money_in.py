@@ -210,11 +210,16 @@ def match_taken(
 
 
 def _settle_payer(batch: Batch, wallet: WalletState, topup: TopupState, command: SettleTopup, *, is_news: bool) -> None:
-    """Update the saved method from a payment: it works until it is declined."""
+    """Update the saved method from a payment: it works until it is declined.
+
+    Later news of a payment bring nobody's method back: the wallet may have been handed over since.
+    """
     fact, payer = command.fact, _payer(batch, wallet)
     before = (payer.customer, payer.payment_method, payer.failures, payer.stopped, payer.retry_at, payer.reason)
-    payer.customer = fact.customer or payer.customer
-    if fact.payment_method is not None and fact.payment_method != payer.payment_method:
+    is_theirs = is_news or (payer.customer is not None and fact.customer in (None, payer.customer))
+    if is_theirs:
+        payer.customer = fact.customer or payer.customer
+    if is_theirs and fact.payment_method is not None and fact.payment_method != payer.payment_method:
         payer.payment_method = fact.payment_method
         _restart(batch, payer)
     if is_news and topup.status == "credited":

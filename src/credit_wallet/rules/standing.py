@@ -101,7 +101,8 @@ def begin_closing(batch: Batch, wallet: WalletState, command: BeginClosing) -> C
     """Freeze the wallet for good, and stop its automatic top-ups."""
     standing = wallet.standing
     is_begun = standing.closing_at is not None or standing.closed_at is not None
-    if is_begun and standing.merged_into != command.merge_into:
+    settles_later = standing.closed_at is not None and command.merge_into is None
+    if is_begun and standing.merged_into != command.merge_into and not settles_later:
         return closed(wallet)
     if not is_begun and wallet.debt_micros and not command.write_off_debt:
         return ClosingBlocked(

@@ -20,21 +20,32 @@ SQL = statements("acts.sql")
 
 
 MAX_PAYERS_ACTS = 1_000
-"""Acts on a wallet in 24 hours after which its owner and agents have to wait: the log is kept for good."""
+"""Acts on a wallet in 24 hours after which an owner, or an agent, has to wait: the log is kept for good."""
+
+_NEWEST = 3 * MAX_PAYERS_ACTS
+"""Acts that are looked at, so that one agent that has changed too much keeps neither the owner nor others waiting."""
 
 _DAY = timedelta(hours=24)
 
 
 def require_room(source: Source, wallet_id: int, author: Author, now: datetime) -> None:
-    """Raise ``TooManyChanges`` when ``author`` is a payer and much has been changed of the wallet lately."""
+    """Raise ``TooManyChanges`` when ``author``, a payer, has changed much of the wallet lately."""
     if author.actor != PAYER:
         return
-    for (at,) in source.rows(SQL["recent_act"], {"wallet_id": wallet_id, "nth": MAX_PAYERS_ACTS - 1}):
-        if (wait := parse_instant(at) + _DAY - now) > timedelta():
-            raise TooManyChanges(
-                f"wallet {wallet_id} was changed {MAX_PAYERS_ACTS:,} times in 24 hours, the maximum; try again later",
-                retry_after_seconds=whole_seconds(wait.total_seconds()),
-            )
+    wanted = {
+        "wallet_id": wallet_id,
+        "author": author.name,
+        "since": format_instant(now - _DAY),
+        "newest": _NEWEST,
+    }
+    [(count, first)] = source.rows(SQL["recent_acts"], wanted)
+    if count >= MAX_PAYERS_ACTS:
+        wait = parse_instant(first) + _DAY - now
+        raise TooManyChanges(
+            f"{author.name} changed wallet {wallet_id} {MAX_PAYERS_ACTS:,} times in 24 hours, the maximum; try again "
+            "later, or have an operator change it",
+            retry_after_seconds=whole_seconds(wait.total_seconds()),
+        )
 
 
 def record(connection: Connection, author: Author, act: Act, now: datetime) -> None:

@@ -9,7 +9,7 @@ from credit_wallet.domain.corrections import CorrectionReason
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.metadata import Metadata
 from credit_wallet.domain.tokens import NewToken
-from credit_wallet.errors import WalletClosed, WalletNotFound
+from credit_wallet.errors import ClosingBlocked, WalletClosed, WalletNotFound
 from credit_wallet.stores import Connection, Source, profile_rows
 from credit_wallet.stores.acts import record
 from credit_wallet.stores.sql import statements
@@ -28,6 +28,17 @@ def open_holds(source: Source, wallet_id: int) -> list[int]:
 def open_topups(source: Source, wallet_id: int) -> list[str]:
     """Ids of a wallet's top-ups that may still be credited, oldest first."""
     return [topup_id for (topup_id,) in source.rows(SQL["open_topups"], {"wallet_id": wallet_id, "limit": MAX_NAMED})]
+
+
+def may_still_be_paid(wallet_id: int, topup_ids: list[str]) -> ClosingBlocked:
+    """The refusal that names the top-ups in the way."""
+    return ClosingBlocked(
+        f"top-ups {', '.join(topup_ids)} of wallet {wallet_id} may still be paid; cancel them or wait, then send "
+        "the same request again",
+        wallet_id=wallet_id,
+        blocked_by="topups",
+        topup_ids=topup_ids,
+    )
 
 
 def holds_to_release(source: Source, wallet_id: int) -> list[int]:
@@ -64,11 +75,13 @@ def link(
     author: Author,
     now: datetime,
 ) -> None:
-    """Attach a wallet to another customer; with a ``token`` everything else that opens it ends.
+    """Attach a wallet to another customer; with a ``token`` everything else that opens or pays it ends.
 
-    Raises ``WalletNotFound``, ``WalletClosed`` and ``ReferenceInUse``.
+    A closed wallet can be given another reference, or none, so that a new wallet can have it. Raises
+    ``WalletNotFound``, ``WalletClosed``, ``ReferenceInUse``, and ``ClosingBlocked`` when the owner before may still pay
+    something.
     """
-    if (closed_at := _lock(connection, wallet_id, now)) is not None:
+    if (closed_at := _lock(connection, wallet_id, now)) is not None and token is not None:
         raise WalletClosed(f"wallet {wallet_id} was closed at {closed_at}", wallet_id=wallet_id, merged_into=None)
     before_reference, before_metadata = profile_rows.names_of(connection, wallet_id, profile_rows.ITSELF)
     profile_rows.set_reference(connection, wallet_id, reference)
@@ -78,7 +91,11 @@ def link(
         profile_rows.set_metadata(connection, wallet_id, profile_rows.ITSELF, metadata)
         before["metadata"], after["metadata"] = dict(before_metadata), dict(metadata)
     if token is not None:
+        named = {"wallet_id": wallet_id, "limit": MAX_NAMED}
+        if open_ones := [str(topup_id) for (topup_id,) in connection.execute(SQL["open_topups"], named).fetchall()]:
+            raise may_still_be_paid(wallet_id, open_ones)
         end_access(connection, wallet_id, token.hash, author, now)
+        connection.execute(SQL["forget_payer"], named)
         profile_rows.set_token_prefix(connection, wallet_id, profile_rows.ITSELF, token.prefix)
     was, now_is = difference(before, after)
     if now_is:

@@ -15,6 +15,7 @@ from credit_wallet.stores.acts import record
 from credit_wallet.stores.consent_rows import write_first_consent
 from credit_wallet.stores.profile_rows import ITSELF, Names, put_names, reserved
 from credit_wallet.stores.sql import statements
+from credit_wallet.stores.standing_rows import require_open
 
 _SQL = statements("identity.sql")
 _NAMES = statements("profiles.sql")
@@ -25,6 +26,8 @@ def create_wallet(
 ) -> tuple[int, bool]:
     """Insert a wallet; return its id, and True. The wallet that has its reference already is returned with False.
 
+    Raises ``WalletClosed`` when that one is closed or being closed: ``link`` gives it another reference, or none.
+
     Of several that are made at once with one reference, the others wait for the first, and then have its wallet.
     """
     for (wallet_id,) in connection.execute(_SQL["wallet_of_token"], {"token_hash": token.hash}).fetchall():
@@ -32,6 +35,7 @@ def create_wallet(
     if new.reference is not None:
         named = {"reference": new.reference}
         for (wallet_id,) in connection.execute(_NAMES["wallet_of_reference"], named).fetchall():
+            require_open(connection, int(wallet_id))
             return int(wallet_id), False
     at, auto_topup = format_instant(now), (new.auto_topup_threshold, new.auto_topup_amount)
     row = {"token_hash": token.hash, "consents": int(any(auto_topup)), "now": at, **structs.asdict(new)}

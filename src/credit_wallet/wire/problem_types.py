@@ -216,8 +216,8 @@ _MONEY = {
     "closing_blocked": _P(
         409,
         "Closing blocked",
-        "Something has to happen before the wallet can be closed or merged; `blocked_by` says what. Then send the same "
-        "request again.",
+        "Something has to happen before the wallet can be closed, merged or handed over; `blocked_by` says what. Then "
+        "send the same request again.",
         fields=("wallet_id", "blocked_by"),
         optional=("hold_ids", "purchases", "topup_ids", "held_yen", "held", "left_yen", "left", "debt_yen", "debt"),
     ),

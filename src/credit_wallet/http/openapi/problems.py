@@ -143,6 +143,7 @@ _TYPES: dict[str, dict[str, Any]] = {
     ),
     "items": {"type": "array", "items": _TEXT},
     "hold_ids": {"type": "array", "items": _NUMBER},
+    "topup_ids": {"type": "array", "items": _TEXT},
     "merged_into": {"anyOf": [_NUMBER, {"type": "null"}]},
     **dict.fromkeys(
         (

@@ -295,6 +295,7 @@ PROPERTIES: dict[str, About] = {
         ("holds",),
     ),
     "hold_ids": _A("The open holds, up to 100.", ([17, 18],)),
+    "topup_ids": _A("The top-ups that may still be paid, or cannot be paid back, up to 100.", (["tu_1a2b"],)),
     "purchases": _A("How many purchases are being served.", (0,)),
     "rotate_token": _A(
         "Whether there is a new owner token, and every other token, agent key and registered key ends.", (True,)

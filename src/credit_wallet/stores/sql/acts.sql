@@ -4,8 +4,10 @@
 INSERT INTO am_credit_act (wallet_id, kind, subject, occurred_at, actor, author, address, request_id, before, after, reason, note)
 VALUES (:wallet_id, :kind, :subject, :now, :actor, :author, :address, :request_id, :before, :after, :reason, :note);
 
--- recent_act: when the :nth last act on a wallet was
-SELECT occurred_at FROM am_credit_act WHERE wallet_id = :wallet_id ORDER BY act_id DESC LIMIT 1 OFFSET :nth;
+-- recent_acts: how many of the last :newest acts on a wallet are of one author since :since, and when the first was
+SELECT count(*), min(occurred_at)
+FROM (SELECT author, occurred_at FROM am_credit_act WHERE wallet_id = :wallet_id ORDER BY act_id DESC LIMIT :newest) AS last
+WHERE author = :author AND occurred_at > :since;
 
 -- acts: a page of the log, newest first
 SELECT act_id, occurred_at, kind, subject, wallet_id, author, actor, address, request_id, before, after, reason, note
