@@ -154,6 +154,7 @@ ACCESS: dict[str, Who] = {
     "GET /credit/log": "manage",
     "POST /operator/wallets/{wallet_id}/metadata": "support",
     "POST /operator/wallets/{wallet_id}/freeze": "support",
+    "POST /operator/wallets/{wallet_id}/erase": "administer",
     "POST /operator/wallets/{wallet_id}/link": "support",
     "POST /operator/wallets/{wallet_id}/close": "finance",
     "POST /operator/wallets/{wallet_id}/merge": "finance",

@@ -138,9 +138,10 @@ def test_an_owner_sees_what_operators_did_and_not_which_of_them_or_why(wallets: 
 @on_both_databases
 @pytest.mark.parametrize("limit", [1, 3, 1_000])
 def test_what_is_kept_about_people_comes_page_by_page_and_whole(wallets: CreditWallet, limit: int) -> None:
-    wallet_id = wallets.create(label="Ms Sato").wallet_id
+    wallet_id = wallets.create(label="Ms Sato", reference="sato@example.com", metadata={"tel": "03"}).wallet_id
     wallets.topup(wallet_id, 100, idempotency_key="start", note="cash")
-    wallets.keys.create(wallet_id, label="her agent")
+    wallets.keys.create(wallet_id, label="her agent", metadata={"desk": "sato"})
+    wallets.keys.create(wallet_id, reference="sato-2")
     wallets.keys.create(wallet_id)
     wallets.targets.add(wallet_id, TargetSettings(url="mailto:sato@example.com"), mail=True, confirmed=True)
     wallets.budgets.create(wallet_id, limit_yen=5, window="day", label="home")
@@ -148,7 +149,8 @@ def test_what_is_kept_about_people_comes_page_by_page_and_whole(wallets: CreditW
     wallets.hold(wallet_id, 1, idempotency_key="h", note="a question")
     wallets.configure(wallet_id, auto_topup_threshold=10, auto_topup_amount=20, auto_topup_consent="yes, Sato")
     wallets.charge(wallet_id, 1, idempotency_key="c", facts={"run": "sato-1"})
-    wallets.charge(wallet_id, 1, idempotency_key="d")
+    wallets.charge(wallet_id, 1, idempotency_key="d", reference="sato-order", metadata={"for": "sato"})
+    wallets.freeze(wallet_id, reason="other", note="she asked")
     wallets.create(label="somebody else")
     items, cursor = [], None
     while True:
@@ -160,13 +162,24 @@ def test_what_is_kept_about_people_comes_page_by_page_and_whole(wallets: CreditW
             break
     said = [(item.kind, item.data) for item in items if item.kind != "act"]
     assert said == [
-        ("wallet", {"label": "Ms Sato", "time_zone": "UTC"}),
-        ("key", {"label": "her agent"}),
+        (
+            "wallet",
+            {
+                "label": "Ms Sato",
+                "time_zone": "UTC",
+                "reference": "sato@example.com",
+                "metadata": {"tel": "03"},
+                "frozen_note": "she asked",
+            },
+        ),
+        ("key", {"label": "her agent", "metadata": {"desk": "sato"}}),
+        ("key", {"reference": "sato-2"}),
         ("target", {"address": "mailto:sato@example.com"}),
         ("consent", {"consented_by": "operator", "text": "yes, Sato"}),
         ("budget", {"label": "home", "scope": "[]"}),
         ("grant", {"note": "thanks"}),
         ("hold", {"note": "a question"}),
+        ("entry", {"reference": "sato-order", "metadata": {"for": "sato"}, "idempotency_key": "d"}),
         ("entry", {"facts": {"run": "sato-1"}}),
         ("entry", {"note": "cash"}),
     ]

@@ -84,6 +84,7 @@ WORDS: dict[str, tuple[object, ...]] = {
     "operator revoke": (1,),
     "wallet register-secret": (1, "0" * 64),
     "wallet remove-secret": ("0" * 64,),
+    "wallet erase": (1,),
     "wallet rotate-token": (1,),
     "wallet secrets": (1,),
     "key configure": (1, "--label", "x"),

@@ -83,6 +83,7 @@ TABLES = {
     "am_credit_reference",
     "am_credit_profile",
     "am_credit_search_term",
+    "am_credit_erasure",
 }
 
 ODD_TEXTS = (

@@ -55,6 +55,12 @@ def _seller(world: World) -> dict[str, Any]:
     return {"seller_id": world.wallets.sellers.create(label="shop").seller_id}
 
 
+def _closed(world: World) -> int:
+    wallet_id: int = world.wallets.create(label="left").wallet_id
+    world.wallets.close_wallet(wallet_id, note="contract ended")
+    return wallet_id
+
+
 def _grant(world: World) -> dict[str, Any]:
     return {"grant_id": world.wallets.grants.create(world.owner_id, 5).grant_id}
 
@@ -150,6 +156,7 @@ OPERATIONS: dict[str, Scenario] = {
     "POST /operator/wallets/{wallet_id}/close": lambda world: Sent(
         {"wallet_id": world.wallets.create().wallet_id}, {"note": "contract ended"}
     ),
+    "POST /operator/wallets/{wallet_id}/erase": lambda world: Sent({"wallet_id": _closed(world)}, {}),
     "POST /operator/wallets/{wallet_id}/link": lambda world: Sent(
         _wallet(world), {"reference": "cust_2", "note": "company sold"}
     ),

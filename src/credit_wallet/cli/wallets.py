@@ -277,6 +277,19 @@ def wallet_link(wallet_id: int, reference: str, rotate_token: bool, reason: Corr
         show(wallets.link(wallet_id, reference, rotate_token=rotate_token, reason=reason, note=note))
 
 
+@commands.command("erase")
+@wallet_id
+@reason("customer_request")
+@optional_note
+def wallet_erase(wallet_id: int, reason: CorrectionReason, note: str | None) -> None:
+    """Erase what the closed wallet ID has of people, for good.
+
+    Labels, references, metadata, notes and addresses. Run it again when it was interrupted: it goes on.
+    """
+    with open_wallets() as wallets:
+        show(wallets.erase_personal_data(wallet_id, reason=reason, note=note))
+
+
 @commands.command("rotate-token")
 @wallet_id
 @overlap_seconds

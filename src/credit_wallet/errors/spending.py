@@ -138,6 +138,12 @@ class ClosingBlocked(WalletError):
     code = "closing_blocked"
 
 
+class ErasureBlocked(WalletError):
+    """A wallet's personal data cannot be erased; ``details`` has ``blocked_by``."""
+
+    code = "erasure_blocked"
+
+
 class ItemNotPriced(WalletError):
     """The price book has no price of the item for the wallet now; ``details`` has ``item`` and the ``items`` it has."""
 

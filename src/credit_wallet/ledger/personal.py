@@ -12,6 +12,7 @@ from credit_wallet.ledger.ledger import Ledger, checked_page
 from credit_wallet.rules.validation import MAX_ID, checked_id
 from credit_wallet.stores.acts import acts
 from credit_wallet.stores.personal_rows import FIELDS, personal_items
+from credit_wallet.stores.profile_rows import parse_metadata
 from credit_wallet.stores.reads import WalletRow
 
 KINDS = ("wallet", *FIELDS, "act", "entry")
@@ -59,7 +60,13 @@ def _of_rows(kind: str) -> _Reader:
 
 
 def _of_wallet(_: Ledger, wallet: WalletRow, __: int, ___: int) -> _Found:
-    view = {"label": wallet.label, "time_zone": wallet.time_zone}
+    view = {
+        "label": wallet.label,
+        "time_zone": wallet.time_zone,
+        "reference": wallet.reference or None,
+        "metadata": parse_metadata(wallet.metadata) or None,
+        "frozen_note": wallet.frozen_note,
+    }
     data = {name: value for name, value in view.items() if value is not None}
     return [PersonalItem("wallet", wallet.wallet_id, None, data)], 0, True
 
@@ -92,7 +99,15 @@ def _of_entries(ledger: Ledger, wallet: WalletRow, before: int, room: int) -> _F
 
 
 def _told_in(entry: Transaction) -> dict[str, object]:
-    values = {"note": entry.note, "facts": entry.facts, "agent_facts": entry.agent_facts}
+    values = {
+        "note": entry.note,
+        "facts": entry.facts,
+        "agent_facts": entry.agent_facts,
+        "request_id": entry.request_id,
+        "reference": entry.reference,
+        "metadata": entry.metadata,
+        "idempotency_key": entry.idempotency_key,
+    }
     return {name: value for name, value in values.items() if value}
 
 

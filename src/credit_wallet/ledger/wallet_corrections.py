@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from credit_wallet.domain.commands import Adjust, Freeze
 from credit_wallet.domain.corrections import CorrectionReason
+from credit_wallet.domain.erasure import Erasure
 from credit_wallet.domain.outcomes import Adjusted, Configured, LotKind
 from credit_wallet.domain.views import LinkedWallet, WalletView
 from credit_wallet.ledger import movements
@@ -26,6 +27,22 @@ class WalletCorrections:
 
     _ledger: Ledger
     reading_lanes: ReadingLanes
+
+    def erase_personal_data(
+        self, wallet_id: int, *, reason: CorrectionReason = "customer_request", note: str | None = None
+    ) -> Erasure:
+        """Erase what a closed wallet has of people: labels, references, metadata, notes, addresses, saved payments.
+
+        What was charged and paid stays, with items, facts and consents, and so do sums, seals and anchors. It cannot be
+        undone. It goes range by range; call it again after a crash, or when something was written since: it goes on.
+        Entries and acts that have no seal yet are sealed first.
+
+        Raises ``WalletNotFound``, ``ErasureBlocked`` for a wallet that is not closed or a range that is not what was
+        sealed, ``RailBusy`` while an open transaction keeps entries from being sealed, and ``InvalidRequest``.
+        """
+        from credit_wallet.ledger.erasure import erase
+
+        return erase(cast("CreditWallet", self), wallet_id, reason, note)
 
     def adjust(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from msgspec import Struct, json
+from msgspec import Struct, json, structs
 
 from credit_wallet.domain.corrections import CorrectionReason
 from credit_wallet.domain.money import MICROS
@@ -76,6 +76,13 @@ def with_names(detail: str, names: Names) -> str:
         )
     ).decode()
     return named if detail == "{}" else f"{detail[:-1]},{named[1:]}"
+
+
+def without_names(detail: str | None) -> str | None:
+    """``detail`` as it would be had nobody named it; None when nothing else is in it."""
+    known = parse_detail(detail)
+    rest = structs.replace(known, request_id=None, reference=None, metadata=None, idempotency_key=None)
+    return None if rest == NO_DETAIL else json.encode(rest).decode()
 
 
 class UsageForm(Struct, frozen=True):

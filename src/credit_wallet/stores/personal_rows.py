@@ -6,12 +6,13 @@ from typing import Any
 
 from credit_wallet.domain.personal import PersonalItem
 from credit_wallet.stores import Source
+from credit_wallet.stores.profile_rows import parse_metadata
 from credit_wallet.stores.sql import statements
 
 SQL = statements("personal.sql")
 
 FIELDS: dict[str, tuple[str, ...]] = {
-    "key": ("label", "group"),
+    "key": ("label", "group", "reference", "metadata"),
     "target": ("address",),
     "consent": ("consented_by", "text"),
     "budget": ("label", "scope"),
@@ -30,4 +31,5 @@ def personal_items(source: Source, kind: str, wallet_id: int, after: int, limit:
 
 def _named(kind: str, values: list[Any]) -> dict[str, Any]:
     named = zip(FIELDS[kind], values, strict=True)
-    return {name: value for name, value in named if value is not None}
+    data = {name: value for name, value in named if value is not None}
+    return {**data, "metadata": parse_metadata(data["metadata"])} if "metadata" in data else data

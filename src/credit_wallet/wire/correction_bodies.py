@@ -84,6 +84,13 @@ class MergeBody(Body, frozen=True):
     reason: CorrectionReason = "merge"
 
 
+class EraseBody(Body, frozen=True):
+    """Why a wallet's personal data is erased."""
+
+    reason: CorrectionReason = "customer_request"
+    note: Note | None = None
+
+
 class LinkBody(Body, frozen=True):
     """The customer that a wallet is attached to."""
 

@@ -221,6 +221,14 @@ _MONEY = {
         fields=("wallet_id", "blocked_by"),
         optional=("hold_ids", "purchases", "topup_ids", "held_yen", "held", "left_yen", "left", "debt_yen", "debt"),
     ),
+    "erasure_blocked": _P(
+        409,
+        "Erasure blocked",
+        "Personal data cannot be erased; `blocked_by` says why: `open` for a wallet that is not closed, `changed` for "
+        "a sealed range that is not what was sealed (`seal_id`).",
+        fields=("wallet_id", "blocked_by"),
+        optional=("seal_id",),
+    ),
     "refund_exceeds_charge": _P(
         409,
         "Refund exceeds charge",

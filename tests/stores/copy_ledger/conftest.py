@@ -93,13 +93,16 @@ class Writer:
 
 
 def give_access(wallets: CreditWallet, wallet_id: int) -> None:
-    """Operators, of whom one is gone, and a key of the host's that has leaked."""
+    """Operators, of whom one is gone, a key of the host's that has leaked, and somebody who has left."""
     for name in ("alice", "bob"):
         operator = wallets.operators.create(name, "support")
     wallets.operators.rotate(operator.operator_id)
     wallets.operators.revoke(operator.operator_id)
     wallets.secrets.register(wallet_id, sha256(b"leaked").hexdigest())
     wallets.tokens.revoke("leaked")
+    left_id = wallets.create(label=ODD_TEXTS[0]).wallet_id
+    wallets.close_wallet(left_id, note=ODD_TEXTS[1])
+    wallets.erase_personal_data(left_id)
 
 
 def write(path: Path) -> Book:

@@ -12,6 +12,7 @@ from credit_wallet.client.calls import Call
 from credit_wallet.client.responses import read_as
 from credit_wallet.client.transport import AsyncSend
 from credit_wallet.domain.corrections import CorrectionReason
+from credit_wallet.domain.erasure import Erasure
 from credit_wallet.domain.outcomes import BudgetMode, LotKind, Outcome
 from credit_wallet.domain.personal import PersonalPage
 from credit_wallet.domain.views import CreatedWallet, LinkedWallet, ReferencedWallet, WalletView
@@ -24,7 +25,15 @@ from credit_wallet.wire.bodies import (
     PriceGroupBody,
     ReplaceTokenBody,
 )
-from credit_wallet.wire.correction_bodies import AdjustBody, CloseBody, FreezeBody, LinkBody, MergeBody, TakeBackBody
+from credit_wallet.wire.correction_bodies import (
+    AdjustBody,
+    CloseBody,
+    EraseBody,
+    FreezeBody,
+    LinkBody,
+    MergeBody,
+    TakeBackBody,
+)
 from credit_wallet.wire.replies import TransactionPage, WalletReply
 
 
@@ -127,6 +136,13 @@ class AsyncWallets:
         """
         path = f"/operator/wallets/{wallet_id:d}/personal-data"
         return await self._send(calls.get(path, read_as(PersonalPage), cursor=cursor, limit=limit))
+
+    async def erase_personal_data(
+        self, wallet_id: int, *, reason: CorrectionReason = "customer_request", note: str | None = None
+    ) -> Erasure:
+        """Erase what a closed wallet has of people, for good. Send the same again after a failure: it goes on."""
+        path = f"/operator/wallets/{wallet_id:d}/erase"
+        return await self._send(Call("POST", path, read_as(Erasure), EraseBody(reason, note)))
 
     async def link(
         self,

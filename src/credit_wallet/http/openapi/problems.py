@@ -149,6 +149,7 @@ _TYPES: dict[str, dict[str, Any]] = {
         (
             "status",
             "held_yen",
+            "seal_id",
             "target_id",
             "delivery_id",
             "key_id",

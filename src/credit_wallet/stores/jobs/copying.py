@@ -93,6 +93,7 @@ TABLES = (
     Table("am_credit_profile", ("wallet_id", "key_id"), False),
     Table("am_credit_search_term", ("term", "wallet_id", "key_id"), False),
     Table("am_credit_act", ("act_id",), True),
+    Table("am_credit_erasure", ("wallet_id",), False),
 )
 """Every table of a ledger, referenced tables first."""
 

@@ -67,6 +67,7 @@ _TABLES: tuple[tuple[str, str, str | None], ...] = (
     ("am_credit_wallet", FOR_GOOD, "created_at"),
     ("am_credit_transaction_log", FOR_GOOD, "occurred_at"),
     ("am_credit_act", FOR_GOOD, "occurred_at"),
+    ("am_credit_erasure", FOR_GOOD, "begun_at"),
     ("am_credit_seal", FOR_GOOD, "sealed_at"),
     ("am_credit_entry_name", FOR_GOOD, None),
     ("am_credit_reference", FOR_GOOD, None),

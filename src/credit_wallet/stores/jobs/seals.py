@@ -9,12 +9,15 @@ before there were details, those of version 2 from before entries had a cause, a
 hash and the entries' columns alone; that a cause is what its entry's note says is an invariant of its own.
 
 Keep a seal somewhere else (an ``Anchor``), and every entry up to it is fixed.
+
+Where texts of a range were erased, the seal stays as it is, and an act names the hash that the range has had since;
+that act is sealed in its turn.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from hashlib import sha256
@@ -51,6 +54,10 @@ CAUSES_SINCE = 3
 _SEAL_COLUMNS = "seal_id, first_txn_id, last_txn_id, entries, sha256, sealed_at, version, follows, last_act_id, acts"
 _LAST_SEAL = f"SELECT {_SEAL_COLUMNS} FROM am_credit_seal ORDER BY seal_id DESC LIMIT 1"
 SEALS = f"SELECT {_SEAL_COLUMNS} FROM am_credit_seal ORDER BY seal_id"
+_SEAL_AND_BEFORE = f"SELECT {_SEAL_COLUMNS} FROM am_credit_seal WHERE seal_id <= :seal_id ORDER BY seal_id DESC LIMIT 2"
+_ERASED_OF_SEAL = """
+SELECT after FROM am_credit_act WHERE subject = :subject AND kind = 'erasure.sealed' ORDER BY act_id DESC LIMIT 1
+"""
 _COLUMNS = """
 e.txn_id, e.wallet_id, e.amount_yen, e.txn_type, e.occurred_at, e.note, e.prev_txn_id, e.ledger_balance_yen, e.lots,
 e.key_id, e.related_txn_id, e.hold_id, e.cause
@@ -280,23 +287,53 @@ def _of_version(version: int, facts: Sequence[tuple[Any, ...]]) -> Sequence[tupl
     return [fact[:5] for fact in facts if fact[1] is not None or fact[4] is not None]
 
 
-def is_whole(source: Source, seal: Seal, before: Seal | None) -> bool:
-    """Whether the ledger still has the entries and acts that ``seal`` covers, which comes after the seal ``before``."""
+Rows = Callable[[str, dict[str, Any]], list[tuple[Any, ...]]]
+"""Runs a statement: of a source, or in a transaction."""
+
+
+def range_hash(rows: Rows, seal: Seal, before: Seal | None) -> str | None:
+    """The hash of what the ledger has in the range of ``seal``, which comes after the seal ``before``.
+
+    None when something is missing or was added.
+    """
     after_txn_id, after_act_id, previous = _end_of(before)
     wanted = {"after": after_txn_id, "last": seal.last_txn_id}
-    entries = source.rows(_SEALED, wanted)
+    entries = rows(_SEALED, wanted)
     first, last = (entries[0][0], entries[-1][0]) if entries else (after_txn_id + 1, after_txn_id)
     if (len(entries), first, last) != (seal.entries, seal.first_txn_id, seal.last_txn_id):
-        return False
+        return None
     if seal.version < ACTS_SINCE:
         acts, is_in_order = [], (seal.follows, seal.last_act_id, seal.acts) == (None, after_act_id, 0)
     else:
-        acts = source.rows(_ACTS, {"after": _before_acts(after_act_id), "last": seal.last_act_id})
+        acts = rows(_ACTS, {"after": _before_acts(after_act_id), "last": seal.last_act_id})
         is_in_order = seal.follows == (0 if before is None else before.seal_id) and seal.last_act_id >= after_act_id
     if not is_in_order or len(acts) != seal.acts:
-        return False
-    facts = source.rows(_FACTS, wanted) if seal.version > 1 else []
-    return seal_hash(seal, previous, entries, facts, acts) == seal.sha256
+        return None
+    facts = rows(_FACTS, wanted) if seal.version > 1 else []
+    return seal_hash(seal, previous, entries, facts, acts)
+
+
+def is_whole(source: Source, seal: Seal, before: Seal | None, sha256: str) -> bool:
+    """Whether the entries and acts that ``seal`` covers have a hash: the seal's, or that after the last erasure."""
+    return range_hash(source.rows, seal, before) == sha256
+
+
+def sealed_range(rows: Rows, seal_id: int) -> tuple[Seal, Seal | None]:
+    """A seal and the one before it."""
+    latest = [Seal(*row) for row in rows(_SEAL_AND_BEFORE, {"seal_id": seal_id})]
+    return latest[0], latest[1] if len(latest) > 1 else None
+
+
+def starts_after(before: Seal | None) -> tuple[int, int]:
+    """The last entry and the last act before the range that comes after the seal ``before``."""
+    last_txn_id, last_act_id, _ = _end_of(before)
+    return last_txn_id, _before_acts(last_act_id)
+
+
+def hash_now(rows: Rows, seal: Seal) -> str:
+    """The hash that the range of ``seal`` has to have: after the last erasure in it, or its own."""
+    erased = rows(_ERASED_OF_SEAL, {"subject": f"seal:{seal.seal_id}"})
+    return str(json.decode(erased[0][0])["sha256"]) if erased else seal.sha256
 
 
 def _before_acts(last_act_id: int) -> int:

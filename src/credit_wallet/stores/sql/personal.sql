@@ -1,10 +1,12 @@
 -- What people have written about themselves, or what names them, of one wallet. They run unchanged on every database.
 
--- key: agent keys that have a name or a group, by id
-SELECT key_id, created_at, label, key_group AS "group"
-FROM am_credit_key
-WHERE wallet_id = :wallet_id AND key_id > :after AND (label IS NOT NULL OR key_group IS NOT NULL)
-ORDER BY key_id
+-- key: agent keys that have a name, a group, a reference or metadata, by id
+SELECT k.key_id, k.created_at, k.label, k.key_group AS "group", nullif(p.reference, ''), nullif(p.metadata, '{}')
+FROM am_credit_key k
+LEFT JOIN am_credit_profile p ON p.wallet_id = k.wallet_id AND p.key_id = k.key_id
+WHERE k.wallet_id = :wallet_id AND k.key_id > :after
+  AND (k.label IS NOT NULL OR k.key_group IS NOT NULL OR p.reference <> '' OR p.metadata <> '{}')
+ORDER BY k.key_id
 LIMIT :limit;
 
 -- target: where notices go, by id

@@ -20,7 +20,7 @@ from credit_wallet.stores.sql import statements
 
 FILES = (
     *("ledger", "names", "returns", "lots", "holds", "purchases", "payments", "transfers", "identities", "cycles"),
-    "grants",
+    *("grants", "erasures"),
 )
 
 BY_CYCLE = ("cycle_spend", "key_spend", "cycles")

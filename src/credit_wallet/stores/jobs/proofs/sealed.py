@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
+
+from msgspec import MsgspecError, Struct, json
 
 from credit_wallet.stores import Source
 from credit_wallet.stores.jobs.proofs.violations import Violation
@@ -20,17 +23,52 @@ _EVER_MADE = {
 }
 """By dialect: the highest id that a seal ever had."""
 
+_ERASED = """
+SELECT subject, coalesce(before, ''), coalesce(after, '') FROM am_credit_act
+WHERE subject >= 'seal:' AND subject < 'seal;' AND kind = 'erasure.sealed' ORDER BY act_id
+"""
+
 _COUNT = "SELECT count(*) FROM am_credit_seal"
 
 
 def broken_seals(source: Source, after_seal_id: int, last_seal_id: int) -> Iterator[Violation]:
-    """The seals above ``after_seal_id`` up to ``last_seal_id`` that the ledger does not match."""
-    before = None
+    """The seals above ``after_seal_id`` up to ``last_seal_id`` that the ledger does not match.
+
+    One in whose range texts were erased has to have the hash that the last of those erasures left.
+    """
+    before, erased = None, _erased(source)
     for row in source.rows(SEALS, {}):
         seal = Seal(*row)
-        if after_seal_id < seal.seal_id <= last_seal_id and not is_whole(source, seal, before):
-            yield Violation("seals", None, f"seal {seal.seal_id}: {_covered(seal, before)} have changed")
+        if after_seal_id < seal.seal_id <= last_seal_id:
+            follows, wanted = _hash_after(seal.sha256, erased.get(seal.seal_id, ()))
+            if not follows or not is_whole(source, seal, before, wanted):
+                yield Violation("seals", None, f"seal {seal.seal_id}: {_covered(seal, before)} have changed")
         before = seal
+
+
+class _Hashes(Struct, frozen=True):
+    """What an act says of a range: its hash."""
+
+    sha256: str = ""
+
+
+def _erased(source: Source) -> dict[int, list[tuple[str, str]]]:
+    """By seal: the hashes of its range before and after each erasure in it, in their order."""
+    found: dict[int, list[tuple[str, str]]] = {}
+    for subject, *texts in source.rows(_ERASED, {}):
+        with suppress(ValueError, MsgspecError):
+            was, now_is = (json.decode(text, type=_Hashes).sha256 for text in texts)
+            found.setdefault(int(subject.removeprefix("seal:")), []).append((was, now_is))
+    return found
+
+
+def _hash_after(sha256: str, erasures: Iterable[tuple[str, str]]) -> tuple[bool, str]:
+    """Whether each erasure begins with the hash that the one before left, and the hash after the last."""
+    for was, now_is in erasures:
+        if was != sha256:
+            return False, sha256
+        sha256 = now_is
+    return True, sha256
 
 
 def _covered(seal: Seal, before: Seal | None) -> str:
