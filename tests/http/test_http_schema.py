@@ -150,6 +150,16 @@ def within_rules(path: str, body: Any) -> Any:
     return limited(body) if path.startswith("/credit/budgets") and isinstance(body, dict) else body
 
 
+def asked_within_rules(path: str, query: dict[str, Any]) -> dict[str, Any]:
+    """A query of an operation that has rules beyond its parameters: times exist, and a page is the next of one."""
+    rest = {name: each for name, each in query.items() if name not in ("since", "until", "cursor")}
+    if path == "/operator/wallets":  # only few can be sorted by their yen
+        return {"status": "low", **rest}
+    if path == "/operator/transactions":  # one of its names is looked for
+        return {"reference": "order_1", **query}
+    return rest if path == "/credit/usage" or path.endswith("/log") else query
+
+
 def call(case: schemathesis.Case[Any], token: str, *excluded_checks: CheckFunction) -> None:
     if case.meta is not None and case.meta.generation.mode is schemathesis.GenerationMode.POSITIVE:
         body: Any = valid(case.body)
@@ -167,14 +177,8 @@ def call(case: schemathesis.Case[Any], token: str, *excluded_checks: CheckFuncti
         if case.path == "/credit/token/rotate":
             body["overlap_seconds"] = 3600  # the other calls come with the token that there was before
         case.body = body
-        if case.path == "/credit/usage" or case.path.endswith("/log"):  # times exist, and a page is the next of one
-            case.query = {name: each for name, each in case.query.items() if name not in ("since", "until", "cursor")}
-        if (
-            case.path == "/operator/wallets"
-        ):  # a page is the next of one that was sorted alike, and few are sorted by yen
-            case.query = {"status": "low"} | {name: each for name, each in case.query.items() if name != "cursor"}
-        if case.path == "/operator/transactions":  # one of its names is looked for
-            case.query = {"reference": "order_1", **case.query}
+        if case.method == "GET":
+            case.query = asked_within_rules(case.path, case.query)
     if token == OPERATOR_KEY and case.path in NAMING_A_WALLET and isinstance(case.body, dict):
         case.body |= {"wallet_id": 1} if case.body.get("wallet_id") is None else {}  # an operator has to name one
     case.headers.pop("X-Payer-Token", None)  # there is no wallet for what would be generated
