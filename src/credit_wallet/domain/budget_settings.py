@@ -39,7 +39,7 @@ class BudgetSettings(Struct, frozen=True):
 
 
 class NewKey(Struct, frozen=True):
-    """An agent key to make. A ``monthly_cap_yen`` of 0 is no cap."""
+    """An agent key to make. A ``monthly_cap_yen`` of 0 means none."""
 
     label: str | None = None
     monthly_cap_yen: int = 0

@@ -106,7 +106,7 @@ def list_own_acts(
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> ActPage:
-    """List acts on the own wallet
+    """List acts on your wallet
 
     What was done to the wallet besides moving its money, newest first. Of what operators did `by` is `operator`, and
     address, request and note are null.

@@ -283,7 +283,7 @@ class WalletCorrections:
     ) -> LinkedWallet:
         """Attach a wallet to another customer of the host's, by its ``reference``; None attaches it to none.
 
-        ``metadata`` replaces what is there, None leaves it. With ``rotate_token`` the wallet is handed over: the
+        ``metadata`` replaces all pairs, None leaves it. With ``rotate_token`` the wallet is handed over: the
         outcome has a new owner token; every other token, agent key and registered key ends at once, the saved payment
         method is forgotten, automatic top-ups are off, and nobody gets notices. The same again changes nothing else.
         Of a closed wallet only reference and metadata can be changed. Raises ``WalletNotFound``, ``WalletClosed``,

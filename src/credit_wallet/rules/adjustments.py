@@ -114,7 +114,8 @@ def _take_back_topup(batch: Batch, wallet: WalletState, command: Adjust, txn_id:
         return topup
     if topup.cause not in BY_HAND:
         return EntryNotFound(
-            f"entry {txn_id} is no manual top-up: pay credit of a payment back, or adjust without txn_id", txn_id=txn_id
+            f"entry {txn_id} is not a manual top-up: pay credit of a payment back, or adjust without txn_id",
+            txn_id=txn_id,
         )
     left_micros = topup.amount_micros - topup.returned_micros
     wanted_micros = left_micros if command.amount_micros is None else -command.amount_micros

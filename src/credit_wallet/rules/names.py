@@ -62,7 +62,7 @@ def names_of_capture(of_hold: Names | None, own: Names | None, idempotency_key: 
 
     So is the idempotency key where the product made one, since nobody knows it.
     """
-    if of_hold is None and own is None:
+    if not (of_hold or own):
         return None
     own, of_hold = own or Names(), of_hold or Names()
     return Names(

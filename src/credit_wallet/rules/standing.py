@@ -45,7 +45,7 @@ _OF_CLOSED = frozenset(
         PayBack,
         Reverse,
         Expire,
-        TransferIn,  # refuses by itself, so that the credit returns
+        TransferIn,  # refuses them, so that the credit returns
         EndTransfer,
         CreditGrant,  # likewise, so that it is tried later
         Freeze,

@@ -95,7 +95,7 @@ def link(
         if open_ones := [str(topup_id) for (topup_id,) in connection.execute(SQL["open_topups"], named).fetchall()]:
             raise may_still_be_paid(wallet_id, open_ones)
         end_access(connection, wallet_id, token.hash, author, now)
-        connection.execute(SQL["forget_payer"], named)
+        connection.execute(SQL["drop_payer"], named)
         profile_rows.set_token_prefix(connection, wallet_id, profile_rows.ITSELF, token.prefix)
     was, now_is = difference(before, after)
     if now_is:

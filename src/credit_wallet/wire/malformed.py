@@ -51,7 +51,7 @@ _FORMS = {
     "label": "text without NUL characters",
     "metadata": "keys and texts without control characters",
     "mode": "alert, cap or shadow",
-    "name": "text without control characters",
+    "name": "1 to 64 of a-z, 0-9 and ._@+- for an operator; else text without control characters",
     "note": "text without NUL characters; of a correction, some words that say what happened",
     "price_group": 'a name of up to 32 lower-case letters, digits and "_", such as partners; null for none',
     "purchase_key": "1 to 255 printable ASCII characters",

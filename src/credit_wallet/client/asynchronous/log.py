@@ -28,7 +28,7 @@ class AsyncLog:
         cursor: int | None = None,
         limit: int = 100,
     ) -> ActPage:
-        """What was done to the own wallet, newest first. For the owner."""
+        """What was done to the token's wallet, newest first. For the owner."""
         return await self._send(
             calls.get(
                 "/credit/log",

@@ -28,7 +28,7 @@ class Log:
         cursor: int | None = None,
         limit: int = 100,
     ) -> ActPage:
-        """What was done to the own wallet, newest first. For the owner."""
+        """What was done to the token's wallet, newest first. For the owner."""
         return self._send(
             calls.get(
                 "/credit/log",

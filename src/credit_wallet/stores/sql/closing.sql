@@ -27,5 +27,5 @@ DELETE FROM am_credit_secret WHERE wallet_id = :wallet_id RETURNING token_hash;
 -- set_owner_token: another current token of a wallet's owner
 UPDATE am_credit_wallet SET owner_token_hash = :token_hash, updated_at = :now WHERE wallet_id = :wallet_id;
 
--- forget_payer: the saved payment method of a wallet's owner, and whose it is
+-- drop_payer: the saved payment method of a wallet's owner, and whose it is
 DELETE FROM am_credit_payer WHERE wallet_id = :wallet_id RETURNING wallet_id;

@@ -295,8 +295,8 @@ SELECT coalesce(max(txn_id), 0) FROM am_credit_transaction_log;
 -- openings_total: what all wallets had when they were taken over that no entry explains
 SELECT coalesce(sum(opening_yen), 0) FROM am_credit_wallet;
 
--- issued: paid credit that came in from :start to before :end, among some entries, less what of it was taken back since it
--- was no payment; reinstated credit was issued before
+-- issued: paid credit that came in from :start to before :end, among some entries, less what of it was taken back
+-- because nobody had paid it; reinstated credit was issued before
 -- Here as below, an entry's exact amount is less than a yen away from what it adds to the whole yen of the balance, so
 -- those differences can be added up apart.
 SELECT coalesce(sum(e.amount_yen), 0), coalesce(sum(CASE WHEN e.prev_txn_id IS NULL THEN NULL

@@ -19,7 +19,7 @@ LEFT JOIN am_credit_seller v ON v.seller_id = s.seller_id
 WHERE CASE WHEN s.seller_id > 0 THEN v.seller_id IS NULL
            ELSE w.wallet_id IS NULL OR s.key_id > 0 AND k.key_id IS NULL OR s.registered = 0 AND s.ends_at IS NULL END;
 
--- references: a reference is that of the wallet whose names have it, and names belong to what is there
+-- references: a reference is that of the wallet whose names have it, and names belong to a wallet or key that exists
 SELECT coalesce(r.wallet_id, p.wallet_id), 1, 0
 FROM am_credit_reference r
 FULL JOIN (SELECT wallet_id, reference FROM am_credit_profile WHERE key_id = 0 AND reference <> '') AS p
