@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from copied_book import PAID
 from databases import on_both_databases
+from msgspec import structs
 from plain_sql import PlainSql
 
 from credit_wallet import CreditWallet
@@ -44,6 +46,9 @@ def lived(wallets: CreditWallet, wallet_id: int, word: str) -> None:
     wallets.capture(hold.hold_id, "2.50", idempotency_key=f"{word}-k")
     wallets.charge(wallet_id, 1, idempotency_key=f"{word}-d")
     wallets.freeze(wallet_id, reason="other", note=f"{word} asked")
+    asked = wallets.topups.request(wallet_id, 1_000, idempotency_key=f"{word}-t")
+    fact = structs.replace(PAID, payment_intent=f"pi_{wallet_id}", customer=f"cus_{word}", payment_method=f"pm_{word}")
+    wallets.topups.settle(wallet_id, str(asked.topup_id), fact)
 
 
 @pytest.fixture
@@ -111,7 +116,10 @@ def test_no_text_is_left_and_everything_else_is_as_it_was(left: CreditWallet, db
     assert tells(db_url, OTHER) == kept_in
     assert checks(left, anchor) == set()
     assert (figures(left, 1), left.maintenance.totals(), figures(left, 2)) == (before, totals, others)
-    assert not any(item.data.get("note") for item in left.personal_data(1).items if item.kind == "entry")
+    own = {str(each.note) for each in left.history(1) if each.note is not None}
+    assert {note.rpartition(" tu_")[0] for note in own} == {"top-up", "clawed back from top-up"}
+    view = left.show(1)
+    assert (view.label, view.reference, view.metadata, view.frozen_note) == (None, None, {}, None)
     [found] = left.search(f"{OTHER}-ref").wallets
     assert found.wallet_id == 2
     while left.maintenance.seal():

@@ -18,9 +18,6 @@ from credit_wallet.stores.jobs import erasure
 if TYPE_CHECKING:
     from credit_wallet.ledger.wallet import CreditWallet
 
-_TOLD = ("label", "reference", "metadata", "note", "address", "idempotency_key")
-"""What of an act's before and after is of people."""
-
 
 def erase(wallets: CreditWallet, wallet_id: int, reason: CorrectionReason, note: str | None) -> Erasure:
     """As ``CreditWallet.erase_personal_data`` says."""
@@ -83,7 +80,7 @@ def _says(act: ActView) -> bool:
     if act.kind in KINDS:
         return False
     is_person = act.actor == PAYER and act.by != "owner" and not act.by.startswith("agent:")
-    told = any(name in (texts or {}) for texts in (act.before, act.after) for name in _TOLD)
+    told = any(name in (texts or {}) for texts in (act.before, act.after) for name in erasure.TOLD)
     return told or is_person or any(text is not None for text in (act.address, act.request_id, act.note))
 
 
