@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from clock import Clock
 from copied_book import PAID
 from databases import on_both_databases
 from msgspec import structs
@@ -13,8 +15,9 @@ from plain_sql import PlainSql
 
 from credit_wallet import CreditWallet
 from credit_wallet.domain.acts import Author
-from credit_wallet.errors import ErasureBlocked, WalletNotFound
+from credit_wallet.errors import ErasureBlocked, MigrationError, WalletNotFound
 from credit_wallet.notices.targets import TargetSettings
+from credit_wallet.stores.databases import postgres_database_at, sqlite_database_at
 from credit_wallet.stores.jobs import erasure, seals
 from credit_wallet.stores.jobs.seals import Anchor
 
@@ -284,3 +287,24 @@ def test_triggers_refuse_the_rest(left: CreditWallet, db_url: str) -> None:
             with pytest.raises(Exception, match=r"append-only|kept as they are"):
                 host.run(statement)
         host.run("DELETE FROM am_credit_erasure WHERE wallet_id = 3")
+
+
+def test_two_erasures_in_the_same_ranges_at_a_time(left: CreditWallet, db_url: str, clock: Clock) -> None:
+    left.close_wallet(2, note=f"{OTHER} leaves", unused="write_off")
+    with CreditWallet.open(db_url, clock=clock) as node, ThreadPoolExecutor(4) as threads:
+        erasing = [
+            threads.submit(wallets.erase_personal_data, wallet_id) for wallets in (left, node) for wallet_id in (1, 2)
+        ]
+        failed = [future.exception() for future in erasing if future.exception() is not None]
+    for wallet_id in (1, 2) if failed else ():
+        left.erase_personal_data(wallet_id)
+    assert checks(left) == set()
+    assert tells(db_url, PERSON) | tells(db_url, OTHER) == set()
+
+
+def test_it_is_not_rolled_back_once_it_is_needed(left: CreditWallet, db_url: str) -> None:
+    erased(left)
+    at = postgres_database_at if db_url.startswith("postgres") else sqlite_database_at
+    with pytest.raises(MigrationError, match="315 stays"):
+        at(db_url).rollback(315)
+    assert checks(left) == set()

@@ -60,9 +60,6 @@ NOT_ITS_OWN = dict.fromkeys(
 )
 """What an agent key gets where a call names what the owner or another key made."""
 
-NOT_SETTLED = {"POST /operator/wallets/{wallet_id}/close": 409, "POST /operator/wallets/{wallet_id}/merge": 409}
-"""What an operator gets for a wallet of which purchases are being served."""
-
 NOT_PAID = {"GET /credit/transactions/{txn_id}": 404}
 """What an agent key gets where a call names what the owner paid."""
 

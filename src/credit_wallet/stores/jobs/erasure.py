@@ -32,8 +32,8 @@ SETTINGS = (
 )
 """Statements that empty a wallet's settings, together."""
 
-BOUNDED = ("deliveries", "events", "purchases", "requests")
-"""Statements that delete up to ``ROWS_A_STEP`` rows."""
+BOUNDED = ("deliveries", "events", "deliveries", "purchases", "requests")
+"""Statements that delete up to ``ROWS_A_STEP`` rows; an event may have been fanned out before it is deleted."""
 
 _BEGINNINGS = ("top-up", "clawed back from top-up", "restored to top-up", PAID_BACK, NOT_PAID_BACK, REINSTATED)
 _NOTED_OF_TOPUPS = ", ".join(f"'{beginning} ' || t.topup_id" for beginning in _BEGINNINGS)
