@@ -50,14 +50,14 @@ def _settings(wallets: CreditWallet, dialect: str, wallet_id: int) -> int:
 
 def _entries(ledger: Ledger, dialect: str, wallet_id: int) -> int:
     """Range by range along the wallet's entries, the newest first."""
-    wallet, emptied, before = ledger.reader.wallet(wallet_id), 0, MAX_ID
+    wallet, emptied, before = ledger.reader.wallet(wallet_id), 0, None
     while page := ledger.reader.history(wallet, limit=MAX_PAGE, before_txn_id=before):
         told = next((entry.txn_id for entry in page if _tells(entry)), None)
-        if told is None:
-            before = page[-1].txn_id
-            continue
-        last_before, _, some = _step(ledger, dialect, wallet_id, "seal_of_entry", told)
-        before, emptied = last_before + 1, emptied + some
+        last_before = 0
+        if told is not None:
+            last_before, _, some = _step(ledger, dialect, wallet_id, "seal_of_entry", told)
+            emptied += some
+        before = min(entry.txn_id for entry in page if entry.txn_id > last_before)  # one of the wallet's own
     return emptied
 
 
