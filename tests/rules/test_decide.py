@@ -34,6 +34,7 @@ from credit_wallet.domain.commands import (
 from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.errors import WalletError
 from credit_wallet.rules.decide import decide
+from credit_wallet.rules.validation import malformed
 
 NOON = datetime(2026, 5, 15, 12, tzinfo=UTC)
 SOON = "2026-05-15T12:00:30.000Z"
@@ -69,7 +70,7 @@ commands = st.one_of(
         st.just("note"),
         kinds,
         allow_debt=st.booleans(),
-    ),
+    ).filter(lambda command: malformed(command) is None),
     st.builds(Adjust, wallet_ids, idempotency_keys, taken_back, st.just("other"), st.just("note"), txn_id=txn_ids),
     st.builds(Freeze, wallet_ids, st.booleans()),
     st.builds(BeginClosing, wallet_ids, st.just("closing"), st.just("note"), write_off_debt=st.booleans()),

@@ -86,6 +86,7 @@ class Books:
                 0,
                 usage_of(detail),
                 entry.occurred_at,
+                entry.cause,
             ),
         )
         if entry.txn_type == "charge":
