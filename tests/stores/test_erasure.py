@@ -16,6 +16,7 @@ from plain_sql import PlainSql
 from credit_wallet import CreditWallet
 from credit_wallet.domain.acts import Author
 from credit_wallet.errors import ErasureBlocked, MigrationError, WalletNotFound
+from credit_wallet.ledger import erasure as ledger_erasure
 from credit_wallet.notices.targets import TargetSettings
 from credit_wallet.stores.databases import postgres_database_at, sqlite_database_at
 from credit_wallet.stores.jobs import erasure, seals
@@ -176,6 +177,26 @@ def test_it_goes_on_wherever_it_was_cut(left: CreditWallet, db_url: str, monkeyp
                 break
     assert cut > 5
     assert tells(db_url, PERSON) == set()
+
+
+def test_ranges_in_which_nothing_was_done_besides_are_erased_too(
+    wallets: CreditWallet, db_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever walks by the ranges' ends meets entries of other wallets, and none of acts."""
+    monkeypatch.setattr(ledger_erasure, "MAX_PAGE", 3)
+    first, second = (wallets.create().wallet_id for _ in range(2))
+    for wallet_id in (first, second):
+        wallets.topup(wallet_id, 1_000, idempotency_key="t")
+    for number in range(4):
+        for wallet_id, word in ((second, OTHER), (first, PERSON), (second, OTHER), (first, PERSON), (second, OTHER)):
+            key = f"{number} {wallets.balance(wallet_id)}"
+            wallets.charge(wallet_id, 1, idempotency_key=key, note=word, reference=word)
+        wallets.maintenance.seal()
+    wallets.close_wallet(first, note="n", unused="write_off")
+    assert wallets.erase_personal_data(first).erased_at is not None
+    assert tells(db_url, PERSON) == set()
+    assert [entry.note for entry in wallets.history(second, limit=100)].count(OTHER) == 12
+    assert wallets.verify() == []
 
 
 def test_only_a_closed_wallet_is_erased(left: CreditWallet, db_url: str) -> None:
