@@ -115,7 +115,7 @@ def test_a_stripe_that_cannot_be_reached_is_told(paying: Shell, monkeypatch: pyt
 def test_a_check_up_asks_stripe(paying: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     def of_payments() -> dict[str, Any]:
         found: dict[str, Any]
-        (found,) = [each for each in paying.json("doctor") if each["check"] == "payments"]
+        [found] = [each for each in paying.json("doctor") if each["check"] == "payments"]
         return found
 
     found = of_payments()

@@ -58,7 +58,7 @@ class Session:
             for token in self.others[1:]:
                 self._call("GET", "/credit/wallet", token, expect=401)
                 self._call("POST", "/credit/charge", token, json={"amount_yen": 1}, expect=401)
-            self._call("GET", f"/credit/transactions?token={owner}", owner)
+            self._call("GET", f"/credit/transactions?token={owner}", owner, expect=422)
             self._call("GET", f"/nowhere/{owner}", owner, expect=404)
             self._call("GET", "/metrics", owner)
 

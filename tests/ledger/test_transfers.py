@@ -364,7 +364,8 @@ def test_a_wallet_that_is_gone_gets_nothing_even_if_it_appears_again(
     [out] = wallets.transfers.list(pair[0])
     late = transfers._come_in(wallets._ledger, pair[0], out.transfer_id)
     with PlainSql(db_url) as host:
-        host.run("DELETE FROM am_credit_wallet WHERE wallet_id = ?", pair[1])
+        for table in ("am_credit_wallet", "am_credit_profile", "am_credit_search_term"):
+            host.run(f"DELETE FROM {table} WHERE wallet_id = ?", pair[1])
     clock.advance(seconds=11)
     assert wallets.maintenance.finish_transfers() == 1
     assert wallets.balance(pair[0]) == 1_100

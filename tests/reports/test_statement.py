@@ -384,6 +384,8 @@ def test_the_json_has_every_figure_whole_and_exact(wallets: CreditWallet, busy: 
         "transferred_in": "0",
         "transferred_out_yen": 0,
         "transferred_out": "0",
+        "adjusted_yen": 0,
+        "adjusted": "0",
         "closing_yen": 600,
         "closing": "600",
         "monthly_budget_yen": 1_000,

@@ -26,8 +26,6 @@ EXPLAIN = "EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) "
 class CountingSource:
     """A source that counts the pages that each statement reads, cached ones included."""
 
-    dialect = ""
-
     def __init__(self, source: LedgerSource, url: str) -> None:
         self._source = source
         self._sqlite = None if is_postgres(url) else connect_for_reading(sqlite_path(url))

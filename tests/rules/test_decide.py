@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
-from operator import attrgetter
+from operator import attrgetter, neg
 
 from amounts import amounts, yen
 from decisions import comparable
@@ -15,11 +15,15 @@ from msgspec import UNSET, structs
 from snapshots import new_snapshot
 
 from credit_wallet.domain.commands import (
+    Adjust,
+    BeginClosing,
     Capture,
     Charge,
     Command,
     Configure,
+    EndClosing,
     Expire,
+    Freeze,
     Hold,
     Movement,
     Refund,
@@ -30,6 +34,7 @@ from credit_wallet.domain.commands import (
 from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.errors import WalletError
 from credit_wallet.rules.decide import decide
+from credit_wallet.rules.validation import malformed
 
 NOON = datetime(2026, 5, 15, 12, tzinfo=UTC)
 SOON = "2026-05-15T12:00:30.000Z"
@@ -43,6 +48,8 @@ hold_ids = st.integers(1, 3)
 txn_ids = st.integers(1, 8)
 notes = st.sampled_from([None, "note"])
 ends = st.sampled_from([None, None, SOON])
+kinds = st.sampled_from([None, "paid", "promo"])
+taken_back = st.one_of(st.none(), some_amounts.map(neg))
 commands = st.one_of(
     st.builds(
         Topup, wallet_ids, idempotency_keys, some_amounts, st.booleans(), st.sampled_from([None, None, SOON]), notes
@@ -54,11 +61,25 @@ commands = st.one_of(
     st.builds(Release, wallet_ids, idempotency_keys, hold_ids),
     st.builds(Refund, wallet_ids, idempotency_keys, txn_ids, st.one_of(st.none(), some_amounts), notes),
     st.builds(Reverse, wallet_ids, idempotency_keys, txn_ids, some_amounts, notes),
+    st.builds(
+        Adjust,
+        wallet_ids,
+        idempotency_keys,
+        st.one_of(some_amounts, some_amounts.map(neg)),
+        st.just("other"),
+        st.just("note"),
+        kinds,
+        allow_debt=st.booleans(),
+    ).filter(lambda command: malformed(command) is None),
+    st.builds(Adjust, wallet_ids, idempotency_keys, taken_back, st.just("other"), st.just("note"), txn_id=txn_ids),
+    st.builds(Freeze, wallet_ids, st.booleans()),
+    st.builds(BeginClosing, wallet_ids, st.just("closing"), st.just("note"), write_off_debt=st.booleans()),
+    st.builds(EndClosing, wallet_ids, st.just("closing"), st.just("note"), st.sampled_from([None, 0, yen(100)])),
     st.builds(Expire, wallet_ids),
     st.builds(
         Configure,
         wallet_ids,
-        enabled=st.sampled_from([UNSET, True, False]),
+        label=st.sampled_from([UNSET, "label"]),
         monthly_budget_yen=st.sampled_from([UNSET, 0, 100, 1_000]),
     ),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from amounts import yen
@@ -28,6 +28,7 @@ from credit_wallet.domain.commands import (
     Topup,
     Undo,
 )
+from credit_wallet.domain.names import Names
 from credit_wallet.domain.usage import QUANTITY_UNIT, Usage
 from credit_wallet.errors import InvalidAmount, InvalidRequest
 from credit_wallet.rules.validation import malformed
@@ -52,6 +53,7 @@ PURCHASES: list[Command] = [BUY, SERVE, RENEW, UNDO]
 EXPIRE = Expire(1)
 CONFIGURE = Configure(1)
 MOVEMENTS: list[Command] = [CHARGE, HOLD, CAPTURE, RELEASE, REFUND, TOPUP, GRANT, REVERSE, ADJUST]
+NAMED: list[Command] = [*MOVEMENTS, BUY]
 NOTED: list[Command] = [CHARGE, HOLD, REFUND, TOPUP, REVERSE, BUY]
 SIZED: list[Command] = [CHARGE, HOLD, CAPTURE, REFUND, TOPUP, REVERSE, BUY]
 NO_KEYS = ["", "a" * 256, "a\n", "\0", "\x01key", "\ud800", 1, None, b"key"]
@@ -127,7 +129,8 @@ def test_the_table_has_every_field_of_every_command() -> None:
     checked_where_they_are_read = {(Topup, "promo"), (Topup, "expires_at"), (Serve, "forget"), (Undo, "abandoned")}
     checked_when_it_acts = {(kind, "author") for kind, field in every if field == "author"}
     usages = {(type(each), "usage") for each in PRICED}
-    assert every - covered == checked_where_they_are_read | checked_when_it_acts | usages
+    names = {(type(each), "names") for each in NAMED} | {(Configure, "metadata")}
+    assert every - covered == checked_where_they_are_read | checked_when_it_acts | usages | names
 
 
 @pytest.mark.parametrize(("commands", "name", "values"), [(row[0], row[1], row[2]) for row in FIELDS])
@@ -144,6 +147,47 @@ def test_what_a_field_may_not_be_is_named(commands: list[Command], name: str, va
         assert type(problem) is (InvalidAmount if name == "amount_micros" else InvalidRequest), (command, value)
         assert problem.details["field"] == field
         assert str(problem).startswith(f"{field} must be "), (command, value)
+
+
+# What it is called
+
+NO_METADATA: list[tuple[Any, str]] = [
+    ((("", "value"),), "metadata"),
+    ((("a" * 41, "value"),), "metadata"),
+    ((("a\n", "value"),), "metadata"),
+    (((5, "value"),), "metadata"),
+    ((("key", "a" * 501),), "metadata.key"),
+    ((("key", "nul\0"),), "metadata.key"),
+    ((("key", 5),), "metadata.key"),
+    ((("key", "a"), ("key", "b")), "metadata"),
+    (tuple((f"{number}", "") for number in range(21)), "metadata"),
+    (tuple((f"{number}", "a" * 500) for number in range(4)), "metadata"),
+]
+
+
+@pytest.mark.parametrize(
+    "names", [Names(), Names("a" * 128, "a" * 255, (("a" * 40, "a" * 500), ("b", ""))), Names(reference="鍵 1")]
+)
+def test_what_a_movement_may_be_called(names: Names) -> None:
+    for command in NAMED:
+        assert malformed(structs.replace(command, names=names)) is None, command
+    assert malformed(structs.replace(CONFIGURE, metadata=names.metadata)) is None
+
+
+def test_a_name_that_it_may_not_have_is_named() -> None:
+    wrong: list[tuple[Names, str]] = [
+        *((Names(request_id=each), "request_id") for each in ("", "a" * 129, "a\n", "鍵", cast("str", 1))),
+        *((Names(reference=each), "reference") for each in ("", "a" * 256, "a\n", "\ud800", cast("str", 1))),
+        *((Names(metadata=each), field) for each, field in NO_METADATA),
+    ]
+    for (names, field), command in product(wrong, NAMED):
+        problem = malformed(structs.replace(command, names=names))
+        assert isinstance(problem, InvalidRequest), (command, names)
+        assert problem.details["field"] == field
+    for metadata, field in NO_METADATA:
+        problem = malformed(structs.replace(CONFIGURE, metadata=metadata))
+        assert problem is not None, metadata
+        assert problem.details["field"] == field
 
 
 # What it is for

@@ -149,7 +149,7 @@ def view(**more: Any) -> WalletView:
 
 def key(**more: Any) -> KeyView:
     values: dict[str, Any] = dict.fromkeys(KeyView.__struct_fields__, 0)
-    return KeyView(**{**values, **more})
+    return KeyView(**{**values, "scopes": ("spend",), **more})
 
 
 @pytest.mark.parametrize(

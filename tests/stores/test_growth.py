@@ -23,6 +23,8 @@ TABLES = (
     "am_credit_key",
     "am_credit_secret",
     "am_credit_end",
+    "am_credit_profile",
+    "am_credit_search_term",
     "am_credit_idempotency",
 )
 
@@ -41,7 +43,7 @@ def free_loops(wallets: CreditWallet, clock: Clock, wallet_id: int) -> None:
         asked = wallets.topups.request(wallet_id, 100, idempotency_key=f"topup {number}")
         given_up = PaymentFact(observed_at=1, status="canceled", reason="given up")
         wallets.topups.settle(wallet_id, str(asked.topup_id), given_up)
-        key = wallets.keys.create(wallet_id)
+        key = wallets.keys.create(wallet_id, label=f"agent {number}", reference=f"agent_{number}")
         held = wallets.hold(wallet_id, 10, idempotency_key=f"key {number}", key_id=key.key_id)
         wallets.release(int(str(held.hold_id)))
         wallets.keys.rotate(key.key_id)

@@ -16,7 +16,7 @@ from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.errors import WalletError
 from credit_wallet.rules import lots
 from credit_wallet.rules.decision import Decision, Entry
-from credit_wallet.rules.details import exact_micros, format_detail, parse_detail, usage_of
+from credit_wallet.rules.details import exact_micros, format_detail, names_of, parse_detail, usage_of
 from credit_wallet.rules.state import EntryRecord, Snapshot, WalletState
 
 
@@ -86,6 +86,7 @@ class Books:
                 0,
                 usage_of(detail),
                 entry.occurred_at,
+                entry.cause,
             ),
         )
         if entry.txn_type == "charge":
@@ -141,6 +142,7 @@ class Books:
 def _check_form(entry: Entry, micros: int, fraction: int) -> None:
     """A detail says what the whole yen leave out, and nothing else; it is read as it was written."""
     said = {} if entry.detail is None else loads(entry.detail)
+    assert ("reason" in said) == (entry.cause in ("adjustment", "closing"))
     exact_too = micros != entry.amount_yen * MICROS or not micros
     assert said.get("micros") == (micros if exact_too else None)
     assert said.get("fraction") == (fraction or None)
@@ -148,5 +150,6 @@ def _check_form(entry: Entry, micros: int, fraction: int) -> None:
     assert (entry.detail is None) == (not said)
     if entry.detail is not None:
         detail = parse_detail(entry.detail)
-        assert format_detail(detail.micros, detail.fraction, usage_of(detail)) == entry.detail
+        written = format_detail(detail.micros, detail.fraction, usage_of(detail), detail.reason, names_of(detail))
+        assert written == entry.detail
         assert '": ' not in entry.detail

@@ -12,7 +12,6 @@ import pytest
 from faulty_proxy import Moment
 from msgspec import structs
 from postgres_ledger import (
-    COMMITTED,
     PATIENCE_SECONDS,
     Account,
     Act,
@@ -125,22 +124,24 @@ def test_what_is_cut_again_and_again_is_carried_out_once(ledger: Ledger, moment:
 
 WALLETS = "SELECT count(*) FROM am_credit_wallet"
 
+OWNED = "SELECT wallet_id FROM am_credit_wallet WHERE owner_token_hash = %s"
+
+CREATED = "SELECT count(*) FROM am_credit_act WHERE kind = 'wallet.created'"
+
 
 @on_one_lane
 @pytest.mark.parametrize("moment", Moment)
-def test_what_has_no_idempotency_key_is_done_once_or_said_to_be_unknown(ledger: Ledger, moment: Moment) -> None:
-    before = ledger.count(WALLETS)
+@pytest.mark.parametrize("with_reference", [False, True])
+def test_a_new_wallet_is_found_by_its_token_and_made_once(ledger: Ledger, moment: Moment, with_reference: bool) -> None:
+    wallets, acts = ledger.count(WALLETS), ledger.count(CREATED)
     ledger.proxy.arm(moment)
-    if moment in SURE:
-        assert ledger.wallets.create(label="new").wallet_id
-    else:
-        with pytest.raises(DatabaseUnavailable, match="whether this was carried out is not known"):
-            ledger.wallets.create(label="new")
-    done = moment in SURE or moment in COMMITTED
+    created = ledger.wallets.create(reference=f"cut {moment.name}") if with_reference else ledger.wallets.create()
     assert ledger.proxy.fired == 1
-    assert ledger.count(WALLETS) == before + done
-    ledger.wallets.create(label="new")
-    assert ledger.count(WALLETS) == before + done + 1
+    assert created.owner_token is not None, "the wallet is new, and who made it has its token"
+    assert ledger.rows(OWNED, token_hash(created.owner_token)) == [(created.wallet_id,)]
+    assert (ledger.count(WALLETS), ledger.count(CREATED)) == (wallets + 1, acts + 1)
+    assert ledger.wallets.create().wallet_id > created.wallet_id
+    assert (ledger.count(WALLETS), ledger.count(CREATED)) == (wallets + 2, acts + 2)
 
 
 SELLERS = "SELECT count(*) FROM am_credit_seller"

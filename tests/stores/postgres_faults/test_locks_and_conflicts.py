@@ -143,11 +143,13 @@ def test_a_commit_that_is_cancelled_is_not_taken_for_refused(ledger: Ledger) -> 
     with at_the_commit(ledger, "am_credit_transaction_log", CANCELLED_ONCE):
         outcome = ledger.wallets.charge(wallet_id, 3, idempotency_key="new")
         assert (outcome.balance_yen, outcome.replayed) == (997, False)
+    with at_the_commit(ledger, "am_credit_wallet", CANCELLED_ONCE):
+        assert ledger.wallets.tokens.identify(ledger.wallets.create().owner_token)
     with (
-        at_the_commit(ledger, "am_credit_wallet", CANCELLED_ONCE),
+        at_the_commit(ledger, "am_credit_seal", CANCELLED_ONCE),
         pytest.raises(DatabaseUnavailable, match="whether this was carried out is not known"),
     ):
-        ledger.wallets.create()
+        ledger.wallets.maintenance.seal()
     assert ledger.entries(wallet_id) == 2
 
 

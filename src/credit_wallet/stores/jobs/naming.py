@@ -20,19 +20,20 @@ WALLETS_A_TRANSACTION = 1_000
 def name_all(connection: Connection, transaction: Callable[[Any], AbstractContextManager[None]]) -> None:
     """Give names to all wallets that lack them, in transactions of ``WALLETS_A_TRANSACTION``.
 
-    It goes on where it has stopped, and looks at what was added since when it is called again.
+    It goes on where it has stopped, and looks at what was added since when it is called again. Where few were added,
+    and they have names, it writes nothing: a ledger that another process keeps locked is opened all the same.
     """
     rows = connection.execute(SQL["filled_to"]).fetchall()
     last = rows[0][0] if rows else 0
-    while True:
+    limit = WALLETS_A_TRANSACTION
+    while wallets := connection.execute(SQL["next_wallets"], {"after": last, "limit": limit}).fetchall():
+        after, last = last, wallets[-1][0]
+        between = {"after": after, "last": last}
+        if len(wallets) < limit and not connection.execute(SQL["lack_names"], between).fetchall():
+            return
         with transaction(connection):
-            named = {"after": last, "limit": WALLETS_A_TRANSACTION}
-            wallets = connection.execute(SQL["next_wallets"], named).fetchall()
-            if not wallets:
-                return
             name_wallets(connection, wallets)
-            after, last = last, wallets[-1][0]
-            new_keys = connection.execute(SQL["labels_of_keys"], {"after": after, "last": last}).fetchall()
+            new_keys = connection.execute(SQL["labels_of_keys"], between).fetchall()
             put_terms(connection, [(term, *key) for *key, label in new_keys for term in terms_of([label])])
             connection.execute(SQL["note_filled"], {"last": last})
 

@@ -101,6 +101,8 @@ _MONTHS = (
         also=(
             "DELETE FROM am_credit_secret WHERE wallet_id = :wallet_id AND key_id = :key",
             "DELETE FROM am_credit_end WHERE identity = 'key' AND identity_id = :key AND wallet_id = :wallet_id",
+            "DELETE FROM am_credit_search_term WHERE wallet_id = :wallet_id AND key_id = :key",
+            "DELETE FROM am_credit_profile WHERE wallet_id = :wallet_id AND key_id = :key",
         ),
     ),
     _Kept("am_credit_operator_key", "operator_key_id", "coalesce(revoked_at, ends_at) < :before"),

@@ -66,6 +66,16 @@ ON CONFLICT (counted) DO UPDATE SET last_txn_id = excluded.last_txn_id;
 -- next_wallets: wallets above :after, by id
 SELECT wallet_id, label, created_at FROM am_credit_wallet WHERE wallet_id > :after ORDER BY wallet_id LIMIT :limit;
 
+-- lack_names: a row if some wallets, or agent keys of theirs that have a label, were made without names
+SELECT 1 FROM am_credit_wallet w
+LEFT JOIN am_credit_profile p ON p.wallet_id = w.wallet_id AND p.key_id = 0
+WHERE w.wallet_id > :after AND w.wallet_id <= :last AND p.wallet_id IS NULL
+UNION ALL
+SELECT 1 FROM am_credit_key k
+LEFT JOIN am_credit_profile p ON p.wallet_id = k.wallet_id AND p.key_id = k.key_id
+WHERE k.wallet_id > :after AND k.wallet_id <= :last AND k.label IS NOT NULL AND p.wallet_id IS NULL
+LIMIT 1;
+
 -- labels_of_keys: the labels of the agent keys of some wallets
 SELECT wallet_id, key_id, label FROM am_credit_key
 WHERE wallet_id > :after AND wallet_id <= :last AND label IS NOT NULL;
