@@ -99,7 +99,7 @@ def explained(message: str) -> tuple[str, str]:
         return field, f"{field} is missing" if is_missing else f"{field} is not a field of this request"
     field = within.removesuffix("[...]")
     what = field if field == within else f"a value of {field}"
-    if place and place[1]:
+    if place and place[1] and not (_PATTERN in problem and field in _FORMS):  # whose form is that of all its keys
         what = f"a key of {field}"
     return field, f"{what or 'the body'} {_explained_value(field, problem)}"
 
