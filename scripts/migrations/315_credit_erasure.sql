@@ -40,9 +40,11 @@ WHEN (NEW.act_id, NEW.wallet_id, NEW.kind, NEW.subject, NEW.occurred_at, NEW.act
   OR NEW.request_id IS NOT NULL AND NEW.request_id IS NOT OLD.request_id
   OR NEW.note IS NOT NULL AND NEW.note IS NOT OLD.note
   OR NEW.before IS NOT OLD.before
-     AND NEW.before IS NOT json_remove(OLD.before, '$.label', '$.reference', '$.metadata', '$.note', '$.address', '$.idempotency_key')
+     AND NEW.before IS NOT json_remove(OLD.before, '$.label', '$.reference', '$.metadata', '$.note', '$.frozen_note', '$.address',
+                                    '$.idempotency_key')
   OR NEW.after IS NOT OLD.after
-     AND NEW.after IS NOT json_remove(OLD.after, '$.label', '$.reference', '$.metadata', '$.note', '$.address', '$.idempotency_key')
+     AND NEW.after IS NOT json_remove(OLD.after, '$.label', '$.reference', '$.metadata', '$.note', '$.frozen_note', '$.address',
+                                    '$.idempotency_key')
   OR NOT EXISTS (SELECT 1 FROM am_credit_erasure AS erasure
                  WHERE erasure.wallet_id = OLD.wallet_id AND erasure.ended_at IS NULL)
 BEGIN

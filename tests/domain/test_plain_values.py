@@ -169,7 +169,7 @@ def test_a_number_that_no_row_can_have_is_refused_by_name(wallets: CreditWallet,
         assert refusal.value.details["field"] == field
 
 
-@pytest.mark.parametrize("words", ["wallet list --after", "seller list --after"])
+@pytest.mark.parametrize("words", ["operator list --after", "seller list --after"])
 def test_a_page_after_no_row_is_refused_on_the_command_line(funded: Shell, words: str) -> None:
     code, message = funded.refused(*words.split(), 10**23)
     assert (code, "after" in message) == ("invalid_request", True)

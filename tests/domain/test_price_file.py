@@ -95,8 +95,12 @@ WRONG = [
     (('item = "a"', "unit_price_yen = 1", 'group = ""'), "group must be a name"),
     (('item = "a"', "unit_price_yen = 1", "wallet_id = 1", 'group = "b"'), "wallet_id and group exclude each other"),
     (
+        ('item = "a"', "unit_price_yen = 1", 'wallet_reference = "c"', "wallet_id = 1"),
+        "wallet_id and wallet_reference exclude each other",
+    ),
+    (
         ('item = "a"', "unit_price_yen = 1", 'wallet_reference = "c"'),
-        "wallet_reference is not supported: wallets have no",
+        "wallet_reference must be the reference of a wallet, not 'c'",
     ),
     (('item = "a"', "unit_price = 1"), "unit_price is not a field; the fields are item, unit_price_yen, per"),
     (

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from credit_wallet.domain.tokens import is_token, new_operator_key, new_token, token_hash
+from credit_wallet.domain.tokens import OPERATOR_PREFIX, is_token, new_operator_key, new_token, token_hash
 
 DIGITS = string.digits + string.ascii_uppercase + string.ascii_lowercase
 TOKEN = new_token()
@@ -32,7 +32,8 @@ def test_a_token_is_its_prefix_43_digits_and_their_checksum() -> None:
 
 def test_an_operator_key_is_no_wallets_token() -> None:
     key = new_operator_key()
-    assert re.fullmatch(r"cw_operator_[0-9A-Za-z]{43}", key)
+    assert re.fullmatch(r"cw_operator_[0-9A-Za-z]{49}", key)
+    assert is_token(key, OPERATOR_PREFIX)
     assert not is_token(key)
 
 

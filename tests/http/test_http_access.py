@@ -66,6 +66,7 @@ BODIES: dict[str, dict[str, object]] = {
     "POST /operator/wallets": {},
     "POST /operator/wallets/{wallet_id}/freeze": {"frozen": False, "reason": "other"},
     "POST /operator/wallets/{wallet_id}/close": {"note": "n", "unused": "write_off", "release_holds": True},
+    "POST /operator/wallets/{wallet_id}/erase": {},
     "POST /operator/wallets/{wallet_id}/link": {"reference": "cust_2"},
     "POST /operator/wallets/{wallet_id}/merge": {"into_wallet_id": 3, "note": "n"},
     "POST /operator/wallets/{wallet_id}/price-group": {"price_group": None},

@@ -242,11 +242,18 @@ def test_what_can_be_no_token_is_unauthorized(api: Api, wallet: CreatedWallet, t
 def test_everybody_can_ask_who_they_are(
     api: Api, wallets: CreditWallet, wallet: CreatedWallet, agent: CreatedKey
 ) -> None:
-    nothing = {"wallet_id": None, "key_id": None, "seller_id": None, "ends_at": None}
+    nothing = dict.fromkeys(
+        ("wallet_id", "key_id", "seller_id", "ends_at", "scopes", "operator_id", "operator_name", "operator_role")
+    )
     seller = wallets.sellers.create()
     expected: dict[str, dict[str, object]] = {
         wallet.owner_token: {"role": "owner", "wallet_id": wallet.wallet_id},
-        agent.token: {"role": "agent", "wallet_id": wallet.wallet_id, "key_id": agent.key_id},
+        agent.token: {
+            "role": "agent",
+            "wallet_id": wallet.wallet_id,
+            "key_id": agent.key_id,
+            "scopes": ["spend", "read"],
+        },
         seller.token: {"role": "seller", "seller_id": seller.seller_id},
         OPERATOR_KEY: {"role": "operator"},
     }

@@ -22,15 +22,20 @@ from stand_in import StandIn
 from credit_wallet import CreditWallet
 from credit_wallet.http import (
     access_routes,
+    all_wallets_routes,
     budget_routes,
     consent_routes,
+    correction_routes,
     grant_routes,
     key_routes,
+    log_routes,
     mcp_routes,
     movement_routes,
     notice_routes,
     operator_routes,
+    operators_routes,
     payment_routes,
+    personal_routes,
     price_routes,
     purchase_routes,
     system_routes,
@@ -127,15 +132,20 @@ def test_head_over_a_socket_leaves_the_connection_in_step(tmp_path: Path) -> Non
 def test_operations_are_called_by_the_names_of_our_functions() -> None:
     modules = (
         access_routes,
+        all_wallets_routes,
         budget_routes,
         consent_routes,
+        correction_routes,
         grant_routes,
         key_routes,
+        log_routes,
         mcp_routes,
         movement_routes,
         notice_routes,
         operator_routes,
+        operators_routes,
         payment_routes,
+        personal_routes,
         price_routes,
         purchase_routes,
         system_routes,
@@ -180,7 +190,11 @@ ODD = ["1_0", "+3", "3.0", "1e1", " 3", "3 ", "\uff13", "03", "\u0663", "0x3", "
         ("/credit/topups/consents", "before"),
         ("/operator/grants", "wallet_id"),
         ("/operator/wallets", "limit"),
-        ("/operator/wallets", "after"),
+        ("/operator/sellers", "after"),
+        ("/operator/operators", "after"),
+        ("/operator/log", "wallet_id"),
+        ("/operator/log", "cursor"),
+        ("/credit/log", "cursor"),
     ],
 )
 def test_a_number_in_a_query_is_in_plain_digits(api: tuple[Api, str], path: str, name: str, odd: str) -> None:
@@ -196,7 +210,7 @@ def test_every_whole_number_of_a_query_is_tried_above() -> None:
         for parameter in operation.get("parameters", ())
         if parameter["in"] == "query" and parameter["schema"]["type"] == "integer"
     }
-    assert names == {"limit", "key_id", "wallet_id", "after", "before", "days"}
+    assert names == {"limit", "key_id", "wallet_id", "after", "before", "days", "cursor"}
 
 
 @pytest.mark.parametrize("odd", [each for each in ODD if each])

@@ -25,6 +25,9 @@ def test_an_owner_sees_the_wallet(api: Api, wallet: CreatedWallet) -> None:
     assert document == {
         "wallet_id": wallet.wallet_id,
         "label": None,
+        "reference": None,
+        "metadata": {},
+        "token_prefix": wallet.owner_token[:12],
         "balance_yen": 9_997,
         "balance": "9997",
         "held_yen": 0,

@@ -324,3 +324,13 @@ def test_a_file_without_prices_takes_none_away_by_accident(wallets: CreditWallet
     assert [price.item for price in wallets.prices.book()] == ["search"]
     assert wallets.prices.apply("price = []", allow_empty=True).version == 2
     assert wallets.prices.book() == []
+
+
+def test_a_price_names_a_wallet_by_its_reference(wallets: CreditWallet) -> None:
+    wallet = wallets.create(reference="cust_1")
+    text = '[[price]]\nitem = "search"\nunit_price_yen = "2.5"\nwallet_reference = "cust_1"\n'
+    assert [change.after for change in wallets.prices.diff(text)]
+    wallets.prices.apply(text)
+    assert wallets.prices.get("search", wallet.wallet_id).unit_price == Decimal("2.5")
+    with pytest.raises(InvalidRequest, match="wallet_reference must be the reference of a wallet"):
+        wallets.prices.apply(text.replace("cust_1", "cust_2"))

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from clock import Clock
+from copied_book import PAID
 from databases import on_both_databases
+from msgspec import structs
 from plain_sql import PlainSql
 
 from credit_wallet import CreditWallet
 from credit_wallet.domain.acts import Author
-from credit_wallet.errors import ErasureBlocked, WalletNotFound
+from credit_wallet.errors import ErasureBlocked, MigrationError, WalletNotFound
+from credit_wallet.ledger import erasure as ledger_erasure
 from credit_wallet.notices.targets import TargetSettings
+from credit_wallet.stores.databases import postgres_database_at, sqlite_database_at
 from credit_wallet.stores.jobs import erasure, seals
 from credit_wallet.stores.jobs.seals import Anchor
 
@@ -44,6 +50,9 @@ def lived(wallets: CreditWallet, wallet_id: int, word: str) -> None:
     wallets.capture(hold.hold_id, "2.50", idempotency_key=f"{word}-k")
     wallets.charge(wallet_id, 1, idempotency_key=f"{word}-d")
     wallets.freeze(wallet_id, reason="other", note=f"{word} asked")
+    asked = wallets.topups.request(wallet_id, 1_000, idempotency_key=f"{word}-t")
+    fact = structs.replace(PAID, payment_intent=f"pi_{wallet_id}", customer=f"cus_{word}", payment_method=f"pm_{word}")
+    wallets.topups.settle(wallet_id, str(asked.topup_id), fact)
 
 
 @pytest.fixture
@@ -111,7 +120,10 @@ def test_no_text_is_left_and_everything_else_is_as_it_was(left: CreditWallet, db
     assert tells(db_url, OTHER) == kept_in
     assert checks(left, anchor) == set()
     assert (figures(left, 1), left.maintenance.totals(), figures(left, 2)) == (before, totals, others)
-    assert not any(item.data.get("note") for item in left.personal_data(1).items if item.kind == "entry")
+    own = {str(each.note) for each in left.history(1) if each.note is not None}
+    assert {note.rpartition(" tu_")[0] for note in own} == {"top-up", "clawed back from top-up"}
+    view = left.show(1)
+    assert (view.label, view.reference, view.metadata, view.frozen_note) == (None, None, {}, None)
     [found] = left.search(f"{OTHER}-ref").wallets
     assert found.wallet_id == 2
     while left.maintenance.seal():
@@ -165,6 +177,26 @@ def test_it_goes_on_wherever_it_was_cut(left: CreditWallet, db_url: str, monkeyp
                 break
     assert cut > 5
     assert tells(db_url, PERSON) == set()
+
+
+def test_ranges_in_which_nothing_was_done_besides_are_erased_too(
+    wallets: CreditWallet, db_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever walks by the ranges' ends meets entries of other wallets, and none of acts."""
+    monkeypatch.setattr(ledger_erasure, "MAX_PAGE", 3)
+    first, second = (wallets.create().wallet_id for _ in range(2))
+    for wallet_id in (first, second):
+        wallets.topup(wallet_id, 1_000, idempotency_key="t")
+    for number in range(4):
+        for wallet_id, word in ((second, OTHER), (first, PERSON), (second, OTHER), (first, PERSON), (second, OTHER)):
+            key = f"{number} {wallets.balance(wallet_id)}"
+            wallets.charge(wallet_id, 1, idempotency_key=key, note=word, reference=word)
+        wallets.maintenance.seal()
+    wallets.close_wallet(first, note="n", unused="write_off")
+    assert wallets.erase_personal_data(first).erased_at is not None
+    assert tells(db_url, PERSON) == set()
+    assert [entry.note for entry in wallets.history(second, limit=100)].count(OTHER) == 12
+    assert wallets.verify() == []
 
 
 def test_only_a_closed_wallet_is_erased(left: CreditWallet, db_url: str) -> None:
@@ -276,3 +308,24 @@ def test_triggers_refuse_the_rest(left: CreditWallet, db_url: str) -> None:
             with pytest.raises(Exception, match=r"append-only|kept as they are"):
                 host.run(statement)
         host.run("DELETE FROM am_credit_erasure WHERE wallet_id = 3")
+
+
+def test_two_erasures_in_the_same_ranges_at_a_time(left: CreditWallet, db_url: str, clock: Clock) -> None:
+    left.close_wallet(2, note=f"{OTHER} leaves", unused="write_off")
+    with CreditWallet.open(db_url, clock=clock) as node, ThreadPoolExecutor(4) as threads:
+        erasing = [
+            threads.submit(wallets.erase_personal_data, wallet_id) for wallets in (left, node) for wallet_id in (1, 2)
+        ]
+        failed = [future.exception() for future in erasing if future.exception() is not None]
+    for wallet_id in (1, 2) if failed else ():
+        left.erase_personal_data(wallet_id)
+    assert checks(left) == set()
+    assert tells(db_url, PERSON) | tells(db_url, OTHER) == set()
+
+
+def test_it_is_not_rolled_back_once_it_is_needed(left: CreditWallet, db_url: str) -> None:
+    erased(left)
+    at = postgres_database_at if db_url.startswith("postgres") else sqlite_database_at
+    with pytest.raises(MigrationError, match="315 stays"):
+        at(db_url).rollback(315)
+    assert checks(left) == set()

@@ -6,6 +6,10 @@ from functools import cache
 
 from credit_wallet.http.app import documented
 
+NUMBER_IDS = (
+    *("key_id", "wallet_id", "txn_id", "hold_id", "seller_id", "target_id", "grant_id"),
+    *("operator_id", "operator_key_id", "delivery_id"),
+)
 TEXT_IDS = {"{topup_id}": "tu_x", "{budget_id}": "budget-1", "{transfer_id}": "tr_1_" + "a" * 24, "{sha256}": "a" * 64}
 
 
@@ -17,7 +21,7 @@ def addresses() -> dict[str, set[str]]:
         path = route.path_format
         if path == "/docs/{path}":  # whatever is below the page is not there
             continue
-        for name in ("key_id", "wallet_id", "txn_id", "hold_id", "seller_id", "target_id", "grant_id"):
+        for name in NUMBER_IDS:
             path = path.replace(f"{{{name}}}", "1")
         for name, value in TEXT_IDS.items():
             path = path.replace(name, value)

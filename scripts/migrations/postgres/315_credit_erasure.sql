@@ -49,11 +49,11 @@ BEGIN
        AND (NEW.before IS NOT DISTINCT FROM OLD.before
             OR NEW.before
                IS NOT DISTINCT FROM CAST(CAST(OLD.before AS jsonb)
-                                         - ARRAY['label', 'reference', 'metadata', 'note', 'address', 'idempotency_key'] AS text))
+                                         - ARRAY['label', 'reference', 'metadata', 'note', 'frozen_note', 'address', 'idempotency_key'] AS text))
        AND (NEW.after IS NOT DISTINCT FROM OLD.after
             OR NEW.after
                IS NOT DISTINCT FROM CAST(CAST(OLD.after AS jsonb)
-                                         - ARRAY['label', 'reference', 'metadata', 'note', 'address', 'idempotency_key'] AS text))
+                                         - ARRAY['label', 'reference', 'metadata', 'note', 'frozen_note', 'address', 'idempotency_key'] AS text))
        AND EXISTS (SELECT 1 FROM am_credit_erasure AS erasure
                    WHERE erasure.wallet_id = OLD.wallet_id AND erasure.ended_at IS NULL) THEN
         RETURN NEW;

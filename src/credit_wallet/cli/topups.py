@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from credit_wallet.cli.context import INTEGER, REFUSED, idempotency_key, limit, open_wallets, show, wallet_id, whole_yen
-from credit_wallet.domain.topups import STATUSES, TopupStatus
+from credit_wallet.domain.topup_status import STATUSES, TopupStatus
 
 if TYPE_CHECKING:
     from credit_wallet.ledger.wallet import CreditWallet
@@ -69,7 +69,7 @@ def topups_consents(wallet_id: int, limit: int) -> None:
 
 @commands.command("list")
 @click.argument("wallet_id", type=INTEGER, metavar="[ID]", required=False)
-@click.option("--status", type=click.Choice(STATUSES), help="Only with this status.")
+@click.option("--status", type=click.Choice(STATUSES), metavar="STATUS", help=f"Only with this: {', '.join(STATUSES)}.")
 @click.option("--before", metavar="PLACE", help="For the next page: CREATED_AT~TOPUP_ID of the last one.")
 @limit(50)
 def topups_list(wallet_id: int | None, status: TopupStatus | None, before: str | None, limit: int) -> None:

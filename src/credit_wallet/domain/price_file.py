@@ -6,9 +6,10 @@ Everything that is wrong with a file is reported at once, each with its price's 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime, time
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias
 
 from credit_wallet.domain.cycle import FIRST_YEAR, LAST_YEAR, format_instant
 from credit_wallet.domain.money import MAX_AMOUNT_YEN, MICROS, PLACES, micros_of
@@ -22,9 +23,12 @@ MAX_BYTES = 4 * 1024 * 1024
 MAX_PROBLEMS = 20
 """Problems of a file that are reported at once."""
 
-_FIELDS = ("item", "unit_price_yen", "per", "valid_from", "wallet_id", "group", "tiers")
+_FIELDS = ("item", "unit_price_yen", "per", "valid_from", "wallet_id", "wallet_reference", "group", "tiers")
 _TIER_FIELDS = ("up_to", "unit_price_yen")
-_LATER = {"wallet_reference": "wallets have no references here; write wallet_id"}
+_WHOSE = ("wallet_id", "wallet_reference", "group")
+
+WalletOf: TypeAlias = Callable[[str], int | None]
+"""The id of the wallet that has a reference, None when there is no such wallet."""
 
 _AMOUNT = f'a decimal number of yen in quotes with up to {PLACES} places, such as "3.30", or a whole number'
 _QUANTITY = f'a whole number above 0, or a decimal number in quotes with up to {PLACES} places, such as "0.5"'
@@ -40,16 +44,20 @@ class _Problem(ValueError):
     """What is wrong with a field of a price."""
 
 
-def parse_prices(text: str) -> tuple[Price, ...]:
+def no_wallets(_reference: str) -> None:
+    """No wallet has a reference."""
+
+
+def parse_prices(text: str, wallet_of: WalletOf = no_wallets) -> tuple[Price, ...]:
     """The prices of a file, in its order. Raises ``InvalidRequest`` that names every field that is wrong."""
     content = tables_of(text, ("price",), "a price file", "prices")
-    prices, problems = prices_of(content["price"])
+    prices, problems = prices_of(content["price"], wallet_of)
     if problems:
         raise refused(problems, "prices")
     return prices
 
 
-def prices_of(tables: list[Any]) -> tuple[tuple[Price, ...], list[str]]:
+def prices_of(tables: list[Any], wallet_of: WalletOf) -> tuple[tuple[Price, ...], list[str]]:
     """The prices of the tables ``[[price]]`` of a file, in its order, and everything that is wrong with them."""
     if len(tables) > MAX_PRICES:
         return (), [f"a price file has at most {MAX_PRICES:,} prices, not {len(tables):,}"]
@@ -57,7 +65,7 @@ def prices_of(tables: list[Any]) -> tuple[tuple[Price, ...], list[str]]:
     numbers: dict[Name, int] = {}
     for number, table in enumerate(tables, 1):
         found = [] if isinstance(table, Mapping) else ["price must be a table: [[price]]"]
-        fields: dict[str, Any] = {} if found else _fields(table, found)
+        fields: dict[str, Any] = {} if found else _fields(table, wallet_of, found)
         problems += [f"price {number}: {problem}" for problem in found]
         if not found:
             price = Price(**fields)
@@ -96,16 +104,17 @@ def refused(problems: list[str], field: str) -> InvalidRequest:
     return InvalidRequest("; ".join(shown) + more, field=field, problems=shown)
 
 
-def _fields(table: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
+def _fields(table: Mapping[str, Any], wallet_of: WalletOf, problems: list[str]) -> dict[str, Any]:
     """The fields of a ``Price``; what is wrong is added to ``problems``."""
     problems += _unknown(table, _FIELDS)
-    if "wallet_id" in table and "group" in table:
-        problems.append("wallet_id and group exclude each other; write a price for each")
+    if len(whose := [name for name in _WHOSE if name in table]) > 1:
+        problems.append(f"{' and '.join(whose)} exclude each other; write a price for each")
     if ("unit_price_yen" in table) == ("tiers" in table):
         problems.append("it must have either unit_price_yen or tiers")
-    readers = {
+    readers: dict[str, Callable[[object], Any]] = {
         "item": _item,
         "wallet_id": _wallet_id,
+        "wallet_reference": partial(_wallet_of_reference, wallet_of),
         "group": _group,
         "valid_from": _valid_from,
         "per": _per,
@@ -116,17 +125,19 @@ def _fields(table: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
     for name, read in readers.items():
         if name in table or name == "item":
             try:
-                fields[name.replace("_yen", "_micros")] = read(table.get(name))
+                fields[_NAMED.get(name, name)] = read(table.get(name))
             except _Problem as problem:
                 problems.append(str(problem))
     return fields
 
 
+_NAMED = {"unit_price_yen": "unit_price_micros", "wallet_reference": "wallet_id"}
+"""Fields of a price that a file calls otherwise."""
+
+
 def _unknown(table: Mapping[str, Any], known: tuple[str, ...]) -> Iterator[str]:
     for name in table:
-        if name in _LATER:
-            yield f"{name} is not supported: {_LATER[name]}"
-        elif name not in known:
+        if name not in known:
             yield f"{name} is not a field; the fields are {', '.join(known)}"
 
 
@@ -145,6 +156,13 @@ def _wallet_id(value: object) -> int:
     if type(value) is int and 0 < value < 2**63:
         return value
     raise _Problem(f"wallet_id must be the number of a wallet, not {_shown(value)}")
+
+
+def _wallet_of_reference(wallet_of: WalletOf, value: object) -> int:
+    wallet_id = wallet_of(value) if isinstance(value, str) else None
+    if wallet_id is None:
+        raise _Problem(f"wallet_reference must be the reference of a wallet, not {_shown(value)}")
+    return wallet_id
 
 
 def _group(value: object) -> str:

@@ -10,13 +10,13 @@ later counts.
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import Literal, get_args
+from typing import Literal
 
 from msgspec import Struct
 
 from credit_wallet.domain.documents import ExactOfYen
+from credit_wallet.domain.topup_status import TopupStatus
 
-TopupStatus = Literal["requested", "pending", "requires_action", "succeeded", "credited", "failed", "canceled"]
 PaymentStatus = Literal["pending", "requires_action", "succeeded", "failed", "canceled"]
 Origin = Literal["owner", "auto", "found"]
 Flow = Literal["intent", "checkout"]
@@ -26,8 +26,6 @@ DeclineKind = Literal["soon", "later", "never", "person"]
 
 OPEN: tuple[TopupStatus, ...] = ("requested", "pending", "requires_action", "succeeded")
 """Statuses that are not final."""
-
-STATUSES: tuple[TopupStatus, ...] = get_args(TopupStatus)
 
 AFTER_ALL_TOPUPS = ("9999", "")
 """An instant and an id: every top-up was made before."""

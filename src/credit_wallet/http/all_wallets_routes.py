@@ -9,7 +9,7 @@ from litestar.openapi.spec import Example
 from litestar.params import QueryParameter
 from litestar.status_codes import HTTP_200_OK
 
-from credit_wallet.domain.topups import TopupStatus
+from credit_wallet.domain.topup_status import TopupStatus
 from credit_wallet.domain.totals import LedgerTotals
 from credit_wallet.domain.views import DeliveryView
 from credit_wallet.http.dependencies import GivenWallets

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -25,7 +26,7 @@ from credit_wallet.ledger.ledger import MAX_PAGE, Ledger, checked_page
 from credit_wallet.rules import budget_requests
 from credit_wallet.rules.budget_requests import BudgetName, Limit, Raise, checked_budget_id
 from credit_wallet.rules.validation import MAX_ID, checked_after, checked_id
-from credit_wallet.stores import budget_jobs, budget_reads
+from credit_wallet.stores import budget_jobs, budget_reads, profile_rows
 
 
 class Budgets:
@@ -217,7 +218,8 @@ class Budgets:
         """
         from credit_wallet.ledger import replay  # commands that do not replay start sooner
 
-        plan = replay.planned(text_or_path, budgets, monthly_budget_yen, key_caps_yen, keep=keep)
+        wallet_of = partial(profile_rows.wallet_of, self._ledger.reader.source)
+        plan = replay.planned(text_or_path, budgets, monthly_budget_yen, key_caps_yen, keep=keep, wallet_of=wallet_of)
         asked = replay.asked_for(self._ledger, wallet_id, since, until, keep=keep, limit=limit)
         return replay.replay_of(self._ledger, plan, asked)
 

@@ -18,9 +18,6 @@ from credit_wallet.stores.jobs import erasure
 if TYPE_CHECKING:
     from credit_wallet.ledger.wallet import CreditWallet
 
-_TOLD = ("label", "reference", "metadata", "note", "address", "idempotency_key")
-"""What of an act's before and after is of people."""
-
 
 def erase(wallets: CreditWallet, wallet_id: int, reason: CorrectionReason, note: str | None) -> Erasure:
     """As ``CreditWallet.erase_personal_data`` says."""
@@ -50,14 +47,14 @@ def _settings(wallets: CreditWallet, dialect: str, wallet_id: int) -> int:
 
 def _entries(ledger: Ledger, dialect: str, wallet_id: int) -> int:
     """Range by range along the wallet's entries, the newest first."""
-    wallet, emptied, before = ledger.reader.wallet(wallet_id), 0, MAX_ID
+    wallet, emptied = ledger.reader.wallet(wallet_id), 0
+    before, last_left = None, MAX_ID
     while page := ledger.reader.history(wallet, limit=MAX_PAGE, before_txn_id=before):
-        told = next((entry.txn_id for entry in page if _tells(entry)), None)
-        if told is None:
-            before = page[-1].txn_id
-            continue
-        last_before, _, some = _step(ledger, dialect, wallet_id, "seal_of_entry", told)
-        before, emptied = last_before + 1, emptied + some
+        told = next((entry.txn_id for entry in page if entry.txn_id <= last_left and _tells(entry)), None)
+        if told is not None:
+            last_left, _, some = _step(ledger, dialect, wallet_id, "seal_of_entry", told)
+            emptied += some
+        before = page[-1].txn_id if told is None else told
     return emptied
 
 
@@ -83,7 +80,7 @@ def _says(act: ActView) -> bool:
     if act.kind in KINDS:
         return False
     is_person = act.actor == PAYER and act.by != "owner" and not act.by.startswith("agent:")
-    told = any(name in (texts or {}) for texts in (act.before, act.after) for name in _TOLD)
+    told = any(name in (texts or {}) for texts in (act.before, act.after) for name in erasure.TOLD)
     return told or is_person or any(text is not None for text in (act.address, act.request_id, act.note))
 
 

@@ -25,7 +25,7 @@ from credit_wallet.ledger.ledger import Ledger, checked_page
 from credit_wallet.rules.pricing import Priced, not_priced, quoted
 from credit_wallet.rules.usage import Amount, asked_for
 from credit_wallet.rules.validation import MAX_ID, checked_after
-from credit_wallet.stores import Source, price_rows
+from credit_wallet.stores import Source, price_rows, profile_rows
 
 _WHAT = {"prices": "price file", "plan": "plan"}
 
@@ -46,7 +46,7 @@ class Prices:
         ``InvalidRequest`` that names every wrong field.
         """
         text = text_of(text_or_path)
-        prices, digest = parse_prices(text), sha256(text.encode()).hexdigest()
+        prices, digest = parse_prices(text, self._wallet_of), sha256(text.encode()).hexdigest()
         if not prices and not allow_empty:
             raise InvalidRequest(
                 "the file has no price, so no item could be charged any more; to take all prices away, say allow_empty "
@@ -58,7 +58,7 @@ class Prices:
 
     def diff(self, text_or_path: str | Path) -> builtins.list[PriceChange]:
         """What ``apply`` would change now. Raises ``InvalidRequest`` that names every wrong field."""
-        return [*changes_between(self._book().prices, parse_prices(text_of(text_or_path)))]
+        return [*changes_between(self._book().prices, parse_prices(text_of(text_or_path), self._wallet_of))]
 
     def list(self, *, at: datetime | str | None = None, wallet_id: int | None = None) -> builtins.list[PriceView]:
         """The prices that count at an instant (aware; by default now): for a wallet, or those of everybody.
@@ -127,6 +127,9 @@ class Prices:
         if isinstance(price, WalletError):
             raise price
         return price
+
+    def _wallet_of(self, reference: str) -> int | None:
+        return profile_rows.wallet_of(self._source, reference)
 
     @property
     def _source(self) -> Source:

@@ -11,6 +11,7 @@ from msgspec import Struct
 from credit_wallet.domain.budgets import EACH, KEY
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.money import MAX_AMOUNT_YEN
+from credit_wallet.domain.price_file import WalletOf
 from credit_wallet.domain.prices import NO_PRICES, PriceBook
 from credit_wallet.domain.replay_views import Replayed
 from credit_wallet.errors import InvalidRequest
@@ -75,11 +76,12 @@ def planned(
     key_caps_yen: Mapping[int, int],
     *,
     keep: bool,
+    wallet_of: WalletOf,
 ) -> Plan:
     """The plan of a file, of budgets as ``create`` takes them, and of monthly limits. Raises ``InvalidRequest``."""
     if text_or_path is not None and budgets:
         raise InvalidRequest("send either a plan or budgets: budgets can stand in the plan as well", field="budgets")
-    of_file, prices = ((), ()) if text_or_path is None else parse_plan(text_of(text_or_path, "plan"))
+    of_file, prices = ((), ()) if text_or_path is None else parse_plan(text_of(text_or_path, "plan"), wallet_of)
     found = of_file or planned_budgets(budgets)
     monthly = {} if monthly_budget_yen is None else {EVERY_WALLET: _yen("monthly_budget_yen", monthly_budget_yen)}
     caps = {checked_id("key_id", key_id): _yen("key_caps_yen", cap) for key_id, cap in key_caps_yen.items()}

@@ -11,7 +11,8 @@ from credit_wallet.domain.commands import PayBack, PayBackLimit, RequestAutoTopu
 from credit_wallet.domain.consents import Consent
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.outcomes import PaidBack, TopupRequested, TopupSettled
-from credit_wallet.domain.topups import AFTER_ALL_TOPUPS, OPEN, STATUSES, Flow, PaymentFact, TopupStatus
+from credit_wallet.domain.topup_status import STATUSES, TopupStatus
+from credit_wallet.domain.topups import AFTER_ALL_TOPUPS, OPEN, Flow, PaymentFact
 from credit_wallet.domain.views import AutoTopupState, PayerView, TopupStepView, TopupView
 from credit_wallet.errors import InvalidRequest
 from credit_wallet.ledger.ledger import Ledger, checked_page

@@ -8,6 +8,7 @@ from credit_wallet.domain.commands import RequestAutoTopup, RequestTopup, Settle
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.money import MICROS, format_yen, whole_yen, whole_yen_up
 from credit_wallet.domain.outcomes import TopupRequested, TopupSettled
+from credit_wallet.domain.topup_status import TopupStatus
 from credit_wallet.domain.topups import (
     PAID,
     RUNAWAY_TOPUPS,
@@ -18,7 +19,6 @@ from credit_wallet.domain.topups import (
     PayerState,
     PaymentFact,
     TopupState,
-    TopupStatus,
     clawed_back_yen,
     is_under_way,
     join,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from credit_wallet.domain.budgets import DEFAULT_SHARES_PCT, Budget
-from credit_wallet.domain.price_file import Inexact, prices_of, refused, tables_of
+from credit_wallet.domain.price_file import Inexact, WalletOf, no_wallets, prices_of, refused, tables_of
 from credit_wallet.domain.prices import Price
 from credit_wallet.errors import InvalidRequest
 from credit_wallet.rules.budget_requests import checked_budget
@@ -29,14 +29,14 @@ _DEFAULTS: dict[str, Any] = {
 _FIELDS = (*_DEFAULTS, "wallet_id")
 
 
-def parse_plan(text: str) -> tuple[tuple[Budget, ...], tuple[Price, ...]]:
+def parse_plan(text: str, wallet_of: WalletOf = no_wallets) -> tuple[tuple[Budget, ...], tuple[Price, ...]]:
     """The budgets and prices of a file with tables ``[[budget]]`` and ``[[price]]``, in its order.
 
     Raises ``InvalidRequest`` that names every table and field that is wrong.
     """
     tables = tables_of(text, ("budget", "price"), "a plan", "plan")
     budgets, problems = _budgets_of(tables["budget"])
-    prices, more = prices_of(tables["price"])
+    prices, more = prices_of(tables["price"], wallet_of)
     if problems or more:
         raise refused([*problems, *more], "plan")
     return budgets, prices

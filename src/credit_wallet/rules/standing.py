@@ -215,7 +215,7 @@ def _shown(wallet: WalletState) -> dict[str, Any]:
     }
 
 
-_LOGGED = ("frozen_reason", "frozen_note", "closing_at", "closed_at", "merged_into")
+_LOGGED = ("frozen_reason", "closing_at", "closed_at", "merged_into")
 
 
 def _note(

@@ -14,4 +14,5 @@ def require_open(connection: Connection, wallet_id: int) -> None:
     """Raise ``WalletClosed`` when a wallet is closed, or is being closed."""
     for closed_at, merged_into in connection.execute(_CLOSING, {"wallet_id": wallet_id}).fetchall():
         state = "is being closed" if closed_at is None else f"was closed at {closed_at}"
-        raise WalletClosed(f"wallet {wallet_id} {state}; use another one", wallet_id=wallet_id, merged_into=merged_into)
+        other = "another one" if merged_into is None else f"wallet {merged_into}, which has its credit"
+        raise WalletClosed(f"wallet {wallet_id} {state}; use {other}", wallet_id=wallet_id, merged_into=merged_into)

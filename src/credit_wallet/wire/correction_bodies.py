@@ -88,7 +88,7 @@ class EraseBody(Body, frozen=True):
     """Why a wallet's personal data is erased."""
 
     reason: CorrectionReason = "customer_request"
-    note: Note | None = None
+    note: Why | None = None
 
 
 class LinkBody(Body, frozen=True):

@@ -99,7 +99,7 @@ def test_a_target_that_holds_a_ledger_is_left_alone(book: Book, target: str) -> 
     with CreditWallet.open(target) as wallets:
         wallet_id = wallets.create().wallet_id
         wallets.topup(wallet_id, 10, idempotency_key="topup")
-        with pytest.raises(CopyRefused, match="DST holds a ledger already; copy into an empty database"):
+        with pytest.raises(CopyRefused, match="the target has a ledger already; take an empty database"):
             copy(book.url, target, book.now)
         assert wallets.charge(wallet_id, 1, idempotency_key="after").balance_yen == 9
         assert wallets.verify() == []
@@ -109,7 +109,7 @@ def test_a_target_that_holds_a_ledger_is_left_alone(book: Book, target: str) -> 
 @on_plain_tables
 def test_a_copy_is_not_made_twice(book: Book, target: str) -> None:
     copy(book.url, target, book.now)
-    with pytest.raises(CopyRefused, match="DST holds a ledger already"):
+    with pytest.raises(CopyRefused, match="the target has a ledger already"):
         copy(book.url, target, book.now)
     CreditWallet.open(target, clock=book.clock()).close()
 

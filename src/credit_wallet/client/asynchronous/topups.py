@@ -10,7 +10,7 @@ from credit_wallet.client.calls import Call
 from credit_wallet.client.responses import read_as
 from credit_wallet.client.transport import AsyncSend
 from credit_wallet.domain.consents import Consent
-from credit_wallet.domain.topups import TopupStatus
+from credit_wallet.domain.topup_status import TopupStatus
 from credit_wallet.payments.replies import TopupReply
 from credit_wallet.wire.bodies import PayBackBody
 from credit_wallet.wire.replies import TopupCasePage, TopupPage

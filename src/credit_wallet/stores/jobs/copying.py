@@ -169,7 +169,7 @@ def _begin(here: apsw.Connection, there: Raw, now: datetime) -> bool:
         [(marked,)] = there.execute(_MARK_EXISTS).fetchall()
         if not marked:
             if there.execute(_HAS_ROWS).fetchall() == [(True,)]:
-                raise CopyRefused("DST holds a ledger already; copy into an empty database")
+                raise CopyRefused("the target has a ledger already; take an empty database")
             there.execute(_CREATE_MARK)
             for statement in DELETE_OWN_ROWS:
                 there.execute(statement)

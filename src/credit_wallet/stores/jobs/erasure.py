@@ -6,6 +6,7 @@ hash of the range as it is then. The seal itself stays as it is, so that later s
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -31,8 +32,8 @@ SETTINGS = (
 )
 """Statements that empty a wallet's settings, together."""
 
-BOUNDED = ("deliveries", "events", "purchases", "requests")
-"""Statements that delete up to ``ROWS_A_STEP`` rows."""
+BOUNDED = ("deliveries", "events", "deliveries", "purchases", "requests")
+"""Statements that delete up to ``ROWS_A_STEP`` rows; an event may have been fanned out before it is deleted."""
 
 _BEGINNINGS = ("top-up", "clawed back from top-up", "restored to top-up", PAID_BACK, NOT_PAID_BACK, REINSTATED)
 _NOTED_OF_TOPUPS = ", ".join(f"'{beginning} ' || t.topup_id" for beginning in _BEGINNINGS)
@@ -46,10 +47,16 @@ _IS_PERSON = "(actor = 'payer' AND author <> 'owner' AND author NOT LIKE 'agent:
 """Whether an act's author names one of the owner's people."""
 
 
+TOLD = ("label", "reference", "metadata", "note", "frozen_note", "address", "idempotency_key")
+"""What an act's before and after have of people, as migration 315 has it."""
+
+
 @cache
 def _sql(dialect: str) -> dict[str, str]:
+    told = ", ".join(f"'{name}'" if dialect else f"'$.{name}'" for name in TOLD)
+    filled = {"{is_own}": _IS_OWN, "{is_person}": _IS_PERSON, "{told}": told}
     return {
-        name: statement.replace("{is_own}", _IS_OWN).replace("{is_person}", _IS_PERSON)
+        name: re.sub(r"\{\w+\}", lambda place: filled.get(place[0], place[0]), statement)
         for name, statement in statements("erasure.sql", dialect).items()
     }
 

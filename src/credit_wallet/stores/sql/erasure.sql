@@ -120,11 +120,11 @@ WHERE named = :named AND name = :name AND wallet_id = :wallet_id AND txn_id = :t
 UPDATE am_credit_act
 SET note = NULL, address = NULL, request_id = NULL,
     author = CASE WHEN {is_person} THEN 'owner' ELSE author END,
-    before = json_remove(before, '$.label', '$.reference', '$.metadata', '$.note', '$.address', '$.idempotency_key'),
-    after = json_remove(after, '$.label', '$.reference', '$.metadata', '$.note', '$.address', '$.idempotency_key')
+    before = json_remove(before, {told}),
+    after = json_remove(after, {told})
 WHERE act_id > :after AND act_id <= :last AND wallet_id = :wallet_id
   AND kind NOT IN ('erasure.begun', 'erasure.sealed', 'erasure.ended')
   AND (note IS NOT NULL OR address IS NOT NULL OR request_id IS NOT NULL OR {is_person}
-       OR before <> json_remove(before, '$.label', '$.reference', '$.metadata', '$.note', '$.address', '$.idempotency_key')
-       OR after <> json_remove(after, '$.label', '$.reference', '$.metadata', '$.note', '$.address', '$.idempotency_key'))
+       OR before <> json_remove(before, {told})
+       OR after <> json_remove(after, {told}))
 RETURNING act_id;

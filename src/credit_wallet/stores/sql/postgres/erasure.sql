@@ -16,14 +16,14 @@ UPDATE am_credit_act
 SET note = NULL, address = NULL, request_id = NULL,
     author = CASE WHEN {is_person} THEN 'owner' ELSE author END,
     before = CAST(CAST(before AS jsonb)
-                  - ARRAY['label', 'reference', 'metadata', 'note', 'address', 'idempotency_key'] AS text),
+                  - ARRAY[{told}] AS text),
     after = CAST(CAST(after AS jsonb)
-                 - ARRAY['label', 'reference', 'metadata', 'note', 'address', 'idempotency_key'] AS text)
+                 - ARRAY[{told}] AS text)
 WHERE act_id > :after AND act_id <= :last AND wallet_id = :wallet_id
   AND kind NOT IN ('erasure.begun', 'erasure.sealed', 'erasure.ended')
   AND (note IS NOT NULL OR address IS NOT NULL OR request_id IS NOT NULL OR {is_person}
        OR jsonb_exists_any(CAST(before AS jsonb),
-                           ARRAY['label', 'reference', 'metadata', 'note', 'address', 'idempotency_key'])
+                           ARRAY[{told}])
        OR jsonb_exists_any(CAST(after AS jsonb),
-                           ARRAY['label', 'reference', 'metadata', 'note', 'address', 'idempotency_key']))
+                           ARRAY[{told}]))
 RETURNING act_id;
