@@ -255,7 +255,7 @@ def test_everybody_can_ask_who_they_are(
             "scopes": ["spend", "read"],
         },
         seller.token: {"role": "seller", "seller_id": seller.seller_id},
-        OPERATOR_KEY: {"role": "operator"},
+        OPERATOR_KEY: {"role": "operator", "operator_name": "operator", "operator_role": "admin"},
     }
     for token, identity in expected.items():
         assert api.get("/credit/whoami", token).json() == nothing | identity

@@ -169,6 +169,12 @@ def call(case: schemathesis.Case[Any], token: str, *excluded_checks: CheckFuncti
         case.body = body
         if case.path == "/credit/usage" or case.path.endswith("/log"):  # times exist, and a page is the next of one
             case.query = {name: each for name, each in case.query.items() if name not in ("since", "until", "cursor")}
+        if (
+            case.path == "/operator/wallets"
+        ):  # a page is the next of one that was sorted alike, and few are sorted by yen
+            case.query = {"status": "low"} | {name: each for name, each in case.query.items() if name != "cursor"}
+        if case.path == "/operator/transactions":  # one of its names is looked for
+            case.query = {"reference": "order_1", **case.query}
     if token == OPERATOR_KEY and case.path in NAMING_A_WALLET and isinstance(case.body, dict):
         case.body |= {"wallet_id": 1} if case.body.get("wallet_id") is None else {}  # an operator has to name one
     case.headers.pop("X-Payer-Token", None)  # there is no wallet for what would be generated

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from msgspec import structs
 
 from credit_wallet.cli import console
 from credit_wallet.cli.context import options, show
@@ -72,6 +71,8 @@ def restore(file: Path, replace: bool, anchor: tuple[str, ...]) -> None:
 
 def _show(done: BackedUp | Restored) -> None:
     """The seal on a line of its own: people copy it."""
+    from msgspec import structs
+
     if options.json:
         show(done)
     else:

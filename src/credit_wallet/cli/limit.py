@@ -77,7 +77,8 @@ class Limit:
     """Writes on a copy of a ledger what charges in lists write, and does nothing else."""
 
     def __init__(self, path: Path, *, max_batch: int = MAX_BATCH) -> None:
-        """``path`` is a ledger that is closed; it stays the one that charges."""
+        """``path`` is a ledger that is closed; it stays the one that charges. Both are brought up to date before."""
+        CreditWallet.open(f"sqlite:///{path}").close()
         self.path = path.with_suffix(".limit.db")
         shutil.copyfile(path, self.path)
         self._recorder = Recorder(path, max_batch)

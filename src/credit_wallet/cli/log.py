@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from credit_wallet.cli.context import INTEGER, Decorator, limit, open_wallets, options, show
-from credit_wallet.domain.acts import ActView
+
+if TYPE_CHECKING:
+    from credit_wallet.domain.acts import ActView
 
 commands = click.Group()
 

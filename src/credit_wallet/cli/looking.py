@@ -51,7 +51,7 @@ def transfers(wallet_id: int, before: str | None, limit: int) -> None:
 @commands.command("forecast")
 @wallet_id
 def forecast(wallet_id: int) -> None:
-    """Show where spending is heading, and when balance and budget run out."""
+    """Show spending's pace, and when balance and budget run out."""
     with open_wallets() as wallets:
         show(wallets.forecast(wallet_id))
 

@@ -18,7 +18,7 @@ from credit_wallet.wire.replies import MovementReply
 
 TAG = "Operator: corrections"
 
-_CODES = ("invalid_amount", "insufficient_funds", "wallet_not_found")
+_CODES = ("invalid_amount", "insufficient_funds", "wallet_not_found", "wallet_closed")
 
 
 @post("/operator/wallets/{wallet_id:int}/adjust", status_code=HTTP_200_OK, **route(TAG, *_CODES, needs="finance"))

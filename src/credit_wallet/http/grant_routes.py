@@ -26,7 +26,7 @@ GrantId = Annotated[int, id_in_path("grant")]
 @post(
     "/operator/grants",
     status_code=HTTP_201_CREATED,
-    **route(TAG, "invalid_amount", "wallet_not_found", "too_many_grants", needs="finance"),
+    **route(TAG, "invalid_amount", "wallet_not_found", "wallet_closed", "too_many_grants", needs="finance"),
 )
 @on_lane(OPERATORS)
 def create_grant(

@@ -128,7 +128,11 @@ def set_wallet_metadata(wallet_id: WalletId, data: JSONBody[MetadataBody], walle
     return wallets.show(wallet_id)
 
 
-@post("/operator/topup", status_code=HTTP_200_OK, **route(TAG, "invalid_amount", "wallet_not_found", needs="finance"))
+@post(
+    "/operator/topup",
+    status_code=HTTP_200_OK,
+    **route(TAG, "invalid_amount", "wallet_not_found", "wallet_closed", needs="finance"),
+)
 async def top_up_wallet(
     data: JSONBody[OperatorTopupBody],
     wallets: GivenWallets,

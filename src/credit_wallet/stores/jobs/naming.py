@@ -20,8 +20,8 @@ WALLETS_A_TRANSACTION = 1_000
 def name_all(connection: Connection, transaction: Callable[[Any], AbstractContextManager[None]]) -> None:
     """Give names to all wallets that lack them, in transactions of ``WALLETS_A_TRANSACTION``.
 
-    It goes on where it has stopped, and looks at what was added since when it is called again. Where few were added and
-    they have names, it writes nothing, so that a ledger which another process keeps locked is opened all the same.
+    It goes on where it has stopped, and looks at what was added since when it is called again. Where few were added,
+    and they have names, it writes nothing: a ledger that another process keeps locked is opened all the same.
     """
     rows = connection.execute(SQL["filled_to"]).fetchall()
     last = rows[0][0] if rows else 0
