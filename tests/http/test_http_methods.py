@@ -75,6 +75,8 @@ def owner_token(wallets: CreditWallet) -> str:
 def api(request: pytest.FixtureRequest, wallets: CreditWallet, owner_token: str) -> Iterator[tuple[Api, str]]:
     """An application, and the owner's token."""
     with Api(new_app(wallets, payments=StandIn(), fast_lane=request.param)) as opened:
+        for path, token in (("/credit/wallet", owner_token), ("/operator/wallets", OPERATOR_KEY)):
+            assert opened.get(path, token).status_code == 200  # known, whatever bad tokens come from here as well
         yield opened, owner_token
 
 
