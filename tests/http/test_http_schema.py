@@ -150,35 +150,36 @@ def within_rules(path: str, body: Any) -> Any:
     return limited(body) if path.startswith("/credit/budgets") and isinstance(body, dict) else body
 
 
-def asked_within_rules(path: str, query: dict[str, Any]) -> dict[str, Any]:
-    """A query of an operation that has rules beyond its parameters: times exist, and a page is the next of one."""
-    rest = {name: each for name, each in query.items() if name not in ("since", "until", "cursor")}
-    if path == "/operator/wallets":  # only few can be sorted by their yen
-        return {"status": "low", **rest}
-    if path == "/operator/transactions":  # one of its names is looked for
-        return {"reference": "order_1", **query}
-    return rest if path == "/credit/usage" or path.endswith("/log") else query
+def with_valid_body(case: schemathesis.Case[Any]) -> None:
+    body: Any = valid(case.body)
+    if case.path == "/credit/topup":
+        body["amount_yen"] = 50 + body["amount_yen"] % 1_000  # Stripe's least, and not more than one may pay
+    body = within_rules(case.path, body)
+    if case.path == "/operator/grants" and case.method == "POST":  # what lapses with the next has one, and times exist
+        body |= {"every": "month", "starts_at": None, "until": None}
+    if case.path == "/credit/capture":
+        body["above"] = "up_to_balance"  # the hold keeps what another call, if any, has made it for
+    if case.path == "/credit/charge/batch":
+        body["charges"] = [priced(each) for each in body["charges"]]
+    if case.path == "/credit/token/rotate":
+        body["overlap_seconds"] = 3600  # the other calls come with the token that there was before
+    case.body = body
+
+
+def with_valid_query(case: schemathesis.Case[Any]) -> None:
+    if case.path == "/credit/usage" or case.path.endswith("/log"):  # times exist, and a page is the next of one
+        case.query = {name: each for name, each in case.query.items() if name not in ("since", "until", "cursor")}
+    if case.path == "/operator/wallets":  # a page is the next of one that was sorted alike, and few are sorted by yen
+        case.query = {"status": "low"} | {name: each for name, each in case.query.items() if name != "cursor"}
+    if case.path == "/operator/transactions":  # one of its names is looked for
+        case.query = {"reference": "order_1", **case.query}
 
 
 def call(case: schemathesis.Case[Any], token: str, *excluded_checks: CheckFunction) -> None:
     if case.meta is not None and case.meta.generation.mode is schemathesis.GenerationMode.POSITIVE:
-        body: Any = valid(case.body)
-        if case.path == "/credit/topup":
-            body["amount_yen"] = 50 + body["amount_yen"] % 1_000  # Stripe's least, and not more than one may pay
-        body = within_rules(case.path, body)
-        if (
-            case.path == "/operator/grants" and case.method == "POST"
-        ):  # what lapses with the next has one, and times exist
-            body |= {"every": "month", "starts_at": None, "until": None}
-        if case.path == "/credit/capture":
-            body["above"] = "up_to_balance"  # the hold keeps what another call, if any, has made it for
-        if case.path == "/credit/charge/batch":
-            body["charges"] = [priced(each) for each in body["charges"]]
-        if case.path == "/credit/token/rotate":
-            body["overlap_seconds"] = 3600  # the other calls come with the token that there was before
-        case.body = body
+        with_valid_body(case)
         if case.method == "GET":
-            case.query = asked_within_rules(case.path, case.query)
+            with_valid_query(case)
     if token == OPERATOR_KEY and case.path in NAMING_A_WALLET and isinstance(case.body, dict):
         case.body |= {"wallet_id": 1} if case.body.get("wallet_id") is None else {}  # an operator has to name one
     case.headers.pop("X-Payer-Token", None)  # there is no wallet for what would be generated

@@ -40,7 +40,7 @@ def search_wallets(
     if sort not in get_args(WalletSort):
         raise InvalidRequest(f"sort must be one of {', '.join(get_args(WalletSort))}", field="sort")
     if isinstance(query, str) and not query.strip():
-        query = None  # an empty field of a form asks for nothing
+        query = None  # an empty field of a form leaves nobody out
     words, named = ((), ()) if query is None else _read(ledger, query)
     after = None if cursor is None else _checked_place(cursor, sort)
     wanted = WalletQuery(words, named, status, checked_reference(reference), sort, checked_page(limit), after)
