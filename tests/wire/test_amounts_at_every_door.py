@@ -229,4 +229,4 @@ def test_the_client_sends_whole_yen_as_a_number_and_others_as_text() -> None:
             with pytest.raises(Exception, match="418"):
                 client.charge(amount)
     assert [each["amount_yen"] for each in sent] == [3, 3, "3.3"]
-    assert {*sent[0]} == {"amount_yen", "note", "wallet_id", "reference", "metadata"}
+    assert {*sent[0]} == {"amount_yen"}

@@ -90,8 +90,8 @@ OverlapSeconds = Annotated[
 ]
 
 
-class Body(Struct, frozen=True, forbid_unknown_fields=True):
-    """A request body."""
+class Body(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A request body. Clients send what is not the default alone, so that services that know fewer fields take it."""
 
 
 def sent(body: Body) -> dict[str, Any]:
