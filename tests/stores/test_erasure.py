@@ -223,6 +223,10 @@ CHANGED = {
     "the hash": """UPDATE am_credit_act SET after = '{{"sha256":"00"}}' WHERE kind = 'erasure.sealed'""",
     "no hash": "DELETE FROM am_credit_act WHERE kind = 'erasure.sealed'",
     "no beginning": "DELETE FROM am_credit_act WHERE kind = 'erasure.begun'",
+    "a range after the end": """
+        INSERT INTO am_credit_act (wallet_id, kind, subject, occurred_at, actor, author, before, after)
+        SELECT wallet_id, kind, 'seal:999', occurred_at, actor, author, before, after FROM am_credit_act
+        WHERE kind = 'erasure.sealed' LIMIT 1""",
     "no row": "DELETE FROM am_credit_erasure",
     "no end": "UPDATE am_credit_erasure SET ended_at = '2026-05-15T12:00:00.001Z'",
     "no act": "INSERT INTO am_credit_erasure (wallet_id, begun_at) VALUES (2, '2026-05-15T12:00:00.000Z')",
