@@ -339,7 +339,7 @@ LOG_FORMAT = Setting(
     allowed="json or text",
     parse=_one_of("json", "text"),
     default=None,
-    default_text="json of `serve` and `worker`, text of other commands",
+    default_text="json of `serve` and `worker`, text of other commands and in a terminal",
 )
 LOG_LEVEL = Setting(
     "CREDIT_WALLET_LOG_LEVEL",

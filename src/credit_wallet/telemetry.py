@@ -55,10 +55,11 @@ def entries_to_stderr() -> None:
 
 
 def prepare_logs() -> None:
-    """Log as a service does, in JSON unless text is set, and import now what the first entry needs: a process that runs
-    for long may write it when it is being stopped.
+    """Log as a service does, in JSON unless text is set or a person looks on; import now what the first entry needs, as
+    a process that runs for long may write it when it is being stopped.
     """
-    _Form.is_json = LOG_FORMAT.read() != "text"
+    chosen = LOG_FORMAT.read()
+    _Form.is_json = chosen == "json" or (chosen is None and not sys.stderr.isatty())
     _structlog()
 
 
