@@ -10,6 +10,7 @@ from http_answers import funded
 from service import Api, new_app
 
 from credit_wallet import CreditWallet
+from credit_wallet.domain.acts import OWNER
 from credit_wallet.domain.views import Access
 from credit_wallet.ledger.lane_source import LaneSource
 from credit_wallet.wire.presenters import wallet_shown
@@ -55,7 +56,7 @@ def test_changing_a_wallet_reads_nothing_for_its_headers(
     wallet = funded(wallets)
     api.get("/credit/whoami", wallet.owner_token)
     statements.clear()
-    wallets.configure(wallet.wallet_id, label="a")
+    wallets.acting(OWNER).configure(wallet.wallet_id, label="a")
     shown = wallet_shown(wallets, Access(wallet.wallet_id, None), "https://wallet.test/topup")
     read = [*statements]
     statements.clear()
