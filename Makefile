@@ -46,7 +46,7 @@ run: $(VENV)/runnable  ## the service with a demo wallet, until Ctrl-C; installs
 demo: $(VENV)/runnable  ## a month of simulated agent traffic through the real rail
 	$(BIN)/credit-wallet demo
 
-test: setup  ## every test, with the cases and examples that show its rule: some 10 minutes on two cores
+test: setup  ## every test, with the cases and examples that show its rule: 15 to 20 minutes on two cores
 	$(BIN)/python -m pytest -n auto --dist worksteal
 
 quick: setup  ## the suite without what is marked slow
