@@ -87,7 +87,7 @@ generated-clients: setup  ## clients that generators write from the OpenAPI docu
 drill: setup  ## what one tenant at its worst does to another's charges, in each way, with 500,000 entries; a table
 	$(BIN)/python tests/support/neighbours.py
 
-wide: setup  ## every test with all cases and examples, on every database that it names: half an hour on two cores
+wide: setup  ## every test with all cases and examples, on every database that it names: an hour or more
 	WIDE=1 $(BIN)/python -m pytest -n auto --dist worksteal
 
 deploy-check: setup  ## alert rules, dashboard, units and Containerfile by promtool, systemd-analyze and hadolint, fetched if need be
