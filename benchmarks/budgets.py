@@ -27,7 +27,7 @@ from reporting import Figure, add_rounds_option, in_turns, parser, publish
 
 from credit_wallet import CreditWallet
 from credit_wallet.cli.workloads import require_success
-from credit_wallet.config import is_postgres
+from credit_wallet.database_urls import is_postgres
 from credit_wallet.domain.commands import Charge
 from credit_wallet.domain.money import MICROS
 from credit_wallet.domain.usage import Usage

@@ -14,7 +14,7 @@ import httpx
 from fastapi import Depends, FastAPI, Request
 
 from credit_wallet import CreditWallet
-from credit_wallet.config import database_url
+from credit_wallet.database_urls import database_url
 from credit_wallet.middleware import CreditGate, charge_for, priced
 
 

@@ -15,7 +15,7 @@ from litestar import Litestar, get
 from litestar.params import FromQuery
 
 from credit_wallet import CreditWallet
-from credit_wallet.config import database_url
+from credit_wallet.database_urls import database_url
 from credit_wallet.middleware import CreditGate, GatedRequest
 
 

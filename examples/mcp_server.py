@@ -16,7 +16,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.server import MCPServer
 
 from credit_wallet import CreditWallet
-from credit_wallet.config import database_url
+from credit_wallet.database_urls import database_url
 from credit_wallet.middleware import CreditGate, priced
 
 server = MCPServer("search")

@@ -18,7 +18,7 @@ from fastapi import Body, Depends, FastAPI, Request
 from fastapi.responses import StreamingResponse
 
 from credit_wallet import CreditWallet
-from credit_wallet.config import database_url
+from credit_wallet.database_urls import database_url
 from credit_wallet.middleware import CreditGate, GatedRequest, Item, charge_for, priced
 
 PRICES = """

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from credit_wallet import config
-from credit_wallet.config import DATABASE_URL, DEFAULT_DATABASE_URL, database_url, sqlite_path
+from credit_wallet.config import DATABASE_URL, DEFAULT_DATABASE_URL
+from credit_wallet.database_urls import database_url, sqlite_path
 from credit_wallet.errors import InvalidRequest
 from credit_wallet.ledger.notices import MIN_DAYS_KEPT
 from credit_wallet.runtime import deadlines
+from credit_wallet.setting import Setting
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -102,7 +104,7 @@ NUMBERS_AND_SWITCHES = [
 
 
 @pytest.mark.parametrize(("setting", "text", "value"), NUMBERS_AND_SWITCHES)
-def test_a_setting_is_read_by_its_type(setting: config.Setting[object, object], text: str, value: object) -> None:
+def test_a_setting_is_read_by_its_type(setting: Setting[object, object], text: str, value: object) -> None:
     assert setting.read({setting.name: text}) == value
     assert setting.read({}) == setting.read({setting.name: ""}) == setting.default
 
@@ -130,9 +132,7 @@ def test_a_setting_is_read_by_its_type(setting: config.Setting[object, object], 
         (config.MAIL_URL, "smtp://user:s3cret@host"),
     ],
 )
-def test_a_value_that_is_not_allowed_is_refused_with_what_is(
-    setting: config.Setting[object, object], text: str
-) -> None:
+def test_a_value_that_is_not_allowed_is_refused_with_what_is(setting: Setting[object, object], text: str) -> None:
     with pytest.raises(InvalidRequest) as refusal:
         setting.read({setting.name: text})
     assert refusal.value.details == {"field": setting.name}

@@ -1,4 +1,4 @@
-"""Settings from outside: every environment variable that the product reads, declared once, and database URLs.
+"""Settings from outside: every environment variable that the product reads, declared once.
 
 A package asks a ``Setting`` for its value and never reads a variable directly. ``docs/reference/settings.md`` and
 ``credit-wallet doctor`` are drawn from the same declarations.
@@ -7,17 +7,10 @@ A package asks a ``Setting`` for its value and never reads a variable directly. 
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Callable, Iterable, Mapping
-from math import isfinite
-from pathlib import Path
-from typing import Any, Generic, TypeVar
-from urllib.parse import unquote, urlsplit
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-from credit_wallet.errors import InvalidRequest
-
-T_co = TypeVar("T_co", covariant=True)
-D_co = TypeVar("D_co", covariant=True)
+from credit_wallet.setting import Setting, mail_server, one_of, seconds, share, switch, text_of, whole, words
 
 DEFAULT_DATABASE_URL = "sqlite:///var/credit_wallet.db"
 
@@ -34,130 +27,21 @@ MIN_CLOSED_DAYS, MAX_DAYS_KEPT = 40, 36_500
 
 MAX_WAIT_SECONDS = 3_600
 
-_WHOLE_NUMBER = re.compile(r"0|[1-9][0-9]{0,18}")
-
-
-class Setting(Generic[T_co, D_co]):
-    """An environment variable: what it means, what it may be, and what holds without it.
-
-    ``parse`` makes a value of its text, or raises ``ValueError``. An empty variable is like none, unless
-    ``empty_counts``.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        meaning: str,
-        *,
-        allowed: str,
-        parse: Callable[[str], T_co],
-        default: D_co,
-        default_text: str,
-        secret: bool = False,
-        empty_counts: bool = False,
-    ) -> None:
-        self.name = name
-        self.meaning = meaning
-        self.allowed = allowed
-        self.default = default
-        self.default_text = default_text
-        self.secret = secret
-        self._parse = parse
-        self._empty_counts = empty_counts
-
-    def read(self, environment: Mapping[str, str] | None = None) -> T_co | D_co:
-        """Its value. Raises ``InvalidRequest`` with the variable, its text if not secret, and what is allowed."""
-        text = (os.environ if environment is None else environment).get(self.name)
-        if text is None or not (text or self._empty_counts):
-            return self.default
-        try:
-            return self._parse(text)
-        except ValueError:
-            raise self.refused(text) from None
-
-    def row(self) -> str:
-        """Its row in the tables of ``docs/reference/settings.md``."""
-        return f"| `{self.name}` | {self.meaning} | {self.allowed} | {self.default_text} |"
-
-    def refused(self, text: str) -> InvalidRequest:
-        """The refusal of ``text``."""
-        shown = "" if self.secret else f", not {text!r}"
-        return InvalidRequest(f"{self.name} must be {self.allowed}{shown}", field=self.name)
-
-
-def _text(text: str) -> str:
-    return text
-
-
-def _switch(text: str) -> bool:
-    if text not in ("on", "off"):
-        raise ValueError
-    return text == "on"
-
-
-def _one_of(*allowed: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text not in allowed:
-            raise ValueError
-        return text
-
-    return parse
-
-
-def _share(text: str) -> float:
-    share = float(text)
-    if not 0 <= share <= 1:
-        raise ValueError
-    return share
-
-
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
-def _whole(low: int, high: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        if not _WHOLE_NUMBER.fullmatch(text) or not low <= int(text) <= high:
-            raise ValueError
-        return int(text)
-
-    return parse
-
-
-def _seconds(low: float, high: float) -> Callable[[str], float | None]:
-    def parse(text: str) -> float | None:
-        if not text.strip():
-            return None
-        seconds = float(text)
-        if not (isfinite(seconds) and low <= seconds <= high):
-            raise ValueError
-        return seconds
-
-    return parse
-
-
-def _mail_server(text: str) -> str:
-    if not text.startswith(("mailto://", "mailtos://")):
-        raise ValueError
-    return text
-
 
 def _yen(name: str, meaning: str, default: int, low: int = 0, high: int = 10**18) -> Setting[int, int]:
     allowed = f"{low:,} to {high:,} yen" if high < 10**18 else f"a whole number of yen, {low} or more"
-    return Setting(
-        name, meaning, allowed=allowed, parse=_whole(low, high), default=default, default_text=f"{default:,}"
-    )
+    return Setting(name, meaning, allowed=allowed, parse=whole(low, high), default=default, default_text=f"{default:,}")
 
 
 def _on_or_off(name: str, meaning: str) -> Setting[bool, bool]:
-    return Setting(name, meaning, allowed="on or off", parse=_switch, default=False, default_text="off")
+    return Setting(name, meaning, allowed="on or off", parse=switch, default=False, default_text="off")
 
 
 DATABASE_URL = Setting(
     "CREDIT_WALLET_DATABASE_URL",
     "The database of the command line and of the alert job, unless `--db` names one. The library does not read it.",
     allowed="a URL, sqlite:///path or postgresql://user@host/name",
-    parse=_text,
+    parse=text_of,
     default=DEFAULT_DATABASE_URL,
     default_text=DEFAULT_DATABASE_URL,
     secret=True,
@@ -166,7 +50,7 @@ TOKEN = Setting(
     "CREDIT_WALLET_TOKEN",
     "The token, an owner's or an agent's, that `credit-wallet mcp` acts with.",
     allowed="a token",
-    parse=_text,
+    parse=text_of,
     default="",
     default_text="none",
     secret=True,
@@ -175,7 +59,7 @@ SERVICE_URL = Setting(
     "CREDIT_WALLET_URL",
     "The running service that `credit-wallet mcp` talks to, unless `--url` names one.",
     allowed="a URL",
-    parse=_text,
+    parse=text_of,
     default=None,
     default_text="none: the database is used",
 )
@@ -183,7 +67,7 @@ OPERATOR_KEY = Setting(
     "CREDIT_WALLET_OPERATOR_KEY",
     "The key that may do everything. Logs call it `operator`.",
     allowed="32 to 512 random printable ASCII characters",
-    parse=_text,
+    parse=text_of,
     default=None,
     default_text="made and printed for each run, if the next is not set either",
     secret=True,
@@ -193,7 +77,7 @@ OPERATOR_KEYS = Setting(
     "CREDIT_WALLET_OPERATOR_KEYS",
     "Up to ten operator keys. The name tells in the log which operator did what.",
     allowed="name:key,name:key with names of up to 32 lower-case letters, digits, - and _",
-    parse=_text,
+    parse=text_of,
     default=None,
     default_text="none",
     secret=True,
@@ -203,7 +87,7 @@ METRICS_TOKEN = Setting(
     "CREDIT_WALLET_METRICS_TOKEN",
     "A token that may read the money figures at `/metrics`, and nothing else.",
     allowed="32 to 512 random printable ASCII characters",
-    parse=_text,
+    parse=text_of,
     default=None,
     default_text="none: operator keys only",
     secret=True,
@@ -213,7 +97,7 @@ TRUSTED_PROXIES = Setting(
     "CREDIT_WALLET_TRUSTED_PROXIES",
     "Proxies whose `X-Forwarded-For` is believed: the caller is the last address in it that is not one of theirs.",
     allowed="addresses or networks such as 127.0.0.1,10.0.0.0/8",
-    parse=_text,
+    parse=text_of,
     default=None,
     default_text="none: the header is ignored",
 )
@@ -221,7 +105,7 @@ STRIPE_KEY = Setting(
     "CREDIT_WALLET_STRIPE_KEY",
     "Stripe's secret key, or a restricted one. Nothing else about payments counts without it.",
     allowed="sk_live_…, sk_test_…, rk_live_… or rk_test_…",
-    parse=_text,
+    parse=text_of,
     default=None,
     default_text="none: no payments",
     secret=True,
@@ -230,7 +114,7 @@ STRIPE_WEBHOOK_SECRETS = Setting(
     "CREDIT_WALLET_STRIPE_WEBHOOK_SECRETS",
     "Signing secrets of the webhook endpoint. Several while one replaces another.",
     allowed="whsec_…,whsec_…",
-    parse=_words,
+    parse=words,
     default=(),
     default_text="none: webhooks are refused",
     secret=True,
@@ -239,7 +123,7 @@ PAYMENT_METHODS = Setting(
     "CREDIT_WALLET_PAYMENT_METHODS",
     "Payment methods that owners are offered.",
     allowed="names such as card,konbini,customer_balance",
-    parse=_words,
+    parse=words,
     default=(),
     default_text="those set up at Stripe that can be saved",
 )
@@ -247,7 +131,7 @@ RETURN_URL = Setting(
     "CREDIT_WALLET_RETURN_URL",
     "Where people return from a page of Stripe's; `topup_id=…` is appended.",
     allowed="a URL",
-    parse=_text,
+    parse=text_of,
     default="https://example.com/",
     default_text="https://example.com/",
 )
@@ -270,7 +154,7 @@ STRIPE_API_URL = Setting(
     "CREDIT_WALLET_STRIPE_API_URL",
     "Another address than Stripe's own, for a fake of it.",
     allowed="a URL",
-    parse=_text,
+    parse=text_of,
     default=None,
     default_text="Stripe's",
 )
@@ -278,7 +162,7 @@ MAIL_URL = Setting(
     "CREDIT_WALLET_MAIL_URL",
     "The mail server that sends notices.",
     allowed="mailto:// or mailtos://user:password@host?from=address",
-    parse=_mail_server,
+    parse=mail_server,
     default=None,
     default_text="none: `mailto:` targets are refused",
     secret=True,
@@ -287,7 +171,7 @@ NOTICES_KEPT_DAYS = Setting(
     "CREDIT_WALLET_NOTICES_KEPT_DAYS",
     "For how long finished events and deliveries are kept. Read by the worker.",
     allowed=f"{MIN_NOTICE_DAYS} to {MAX_DAYS_KEPT:,} days",
-    parse=_whole(MIN_NOTICE_DAYS, MAX_DAYS_KEPT),
+    parse=whole(MIN_NOTICE_DAYS, MAX_DAYS_KEPT),
     default=90,
     default_text="90",
 )
@@ -296,7 +180,7 @@ IDEMPOTENCY_KEPT_DAYS = Setting(
     "For how long idempotency keys are kept, and purchases that were served or undone. A retry after that moves money "
     "again. Read by the worker.",
     allowed=f"1 to {MAX_DAYS_KEPT:,} days",
-    parse=_whole(1, MAX_DAYS_KEPT),
+    parse=whole(1, MAX_DAYS_KEPT),
     default=2,
     default_text="2",
 )
@@ -305,7 +189,7 @@ CLOSED_KEPT_DAYS = Setting(
     "For how long what is over and moved no money is kept: released holds, failed top-ups, ended keys that never paid. "
     "Read by the worker.",
     allowed=f"{MIN_CLOSED_DAYS} to {MAX_DAYS_KEPT:,} days",
-    parse=_whole(MIN_CLOSED_DAYS, MAX_DAYS_KEPT),
+    parse=whole(MIN_CLOSED_DAYS, MAX_DAYS_KEPT),
     default=90,
     default_text="90",
 )
@@ -319,7 +203,7 @@ POSTGRES_ATTEMPT_SECONDS = Setting(
     "How long one attempt at a batch may take, commit on the standbys included, before its connection counts as lost. "
     "Set it above the time that your engine needs to drop a dead standby.",
     allowed=f"1 to {MAX_WAIT_SECONDS:,} seconds",
-    parse=_seconds(1, MAX_WAIT_SECONDS),
+    parse=seconds(1, MAX_WAIT_SECONDS),
     default=None,
     default_text="12",
 )
@@ -329,7 +213,7 @@ POSTGRES_PATIENCE_SECONDS = Setting(
     "Reads wait 15 seconds at most. Set it above the time of a failover: with Patroni, its "
     "`ttl`, `loop_wait` and a few seconds.",
     allowed=f"0 to {MAX_WAIT_SECONDS:,} seconds",
-    parse=_seconds(0, MAX_WAIT_SECONDS),
+    parse=seconds(0, MAX_WAIT_SECONDS),
     default=None,
     default_text="30",
 )
@@ -337,7 +221,7 @@ LOG_FORMAT = Setting(
     "CREDIT_WALLET_LOG_FORMAT",
     "The form of the log, one line an entry: JSON for programs, `key=value` for people.",
     allowed="json or text",
-    parse=_one_of("json", "text"),
+    parse=one_of("json", "text"),
     default=None,
     default_text="json of `serve` and `worker`, text of other commands and in a terminal",
 )
@@ -345,7 +229,7 @@ LOG_LEVEL = Setting(
     "CREDIT_WALLET_LOG_LEVEL",
     "The least that is logged. Refused requests are `info`, what needs attention is `warning`.",
     allowed="debug, info, warning or error",
-    parse=_one_of("debug", "info", "warning", "error"),
+    parse=one_of("debug", "info", "warning", "error"),
     default="info",
     default_text="info",
 )
@@ -353,7 +237,7 @@ ACCESS_LOG = Setting(
     "CREDIT_WALLET_ACCESS_LOG",
     "The share of the answered requests that the log has a line for: 0 none, 1 each. Refusals have theirs anyway.",
     allowed="a number from 0 to 1, such as 0.01",
-    parse=_share,
+    parse=share,
     default=0.0,
     default_text="0",
 )
@@ -361,7 +245,7 @@ TRACES_ENDPOINT = Setting(
     "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
     "Where `serve` sends OpenTelemetry traces. OpenTelemetry's own variable.",
     allowed="a URL",
-    parse=_text,
+    parse=text_of,
     default=None,
     default_text="the next one",
 )
@@ -369,7 +253,7 @@ OTLP_ENDPOINT = Setting(
     "OTEL_EXPORTER_OTLP_ENDPOINT",
     "The same, for all signals. Other `OTEL_EXPORTER_OTLP_…` variables count too.",
     allowed="a URL",
-    parse=_text,
+    parse=text_of,
     default=None,
     default_text="none: nothing is traced",
 )
@@ -377,7 +261,7 @@ SERVICE_NAME = Setting(
     "OTEL_SERVICE_NAME",
     "What the service is called in traces.",
     allowed="a name",
-    parse=_text,
+    parse=text_of,
     default="agent-credit-wallet",
     default_text="agent-credit-wallet",
 )
@@ -420,51 +304,3 @@ def unknown(names: Iterable[str] | None = None) -> list[str]:
         for name in (os.environ if names is None else names)
         if name.startswith(PREFIX) and not name.startswith(OF_THE_TESTS) and name not in known
     )
-
-
-_PASSWORD = re.compile(r"(://[^/@:]*:).+(@)", re.DOTALL)
-"""Up to the last @: a password may have what should have been percent-encoded."""
-
-_PASSWORD_OPTION = re.compile(r"([?&](?:ssl)?password=)[^&]*", re.IGNORECASE)
-
-
-def database_url(given: str | None = None) -> str:
-    """The database to use: ``given``, else the environment's, else ``DEFAULT_DATABASE_URL``."""
-    return given or DATABASE_URL.read()
-
-
-def is_postgres(url: str) -> bool:
-    """Whether a URL is for PostgreSQL: ``postgresql://user@host/database``, also as ``postgres://``."""
-    return url.startswith(("postgresql://", "postgres://"))
-
-
-def without_password(url: str) -> str:
-    """A URL as it may be shown."""
-    shown = _PASSWORD.sub(r"\1***\2", url)
-    return _PASSWORD_OPTION.sub(r"\1***", shown)
-
-
-def sqlite_path(url: str) -> Path:
-    """The file that ``sqlite:///relative/path`` or ``sqlite:////absolute/path`` names.
-
-    Raises ``InvalidRequest`` for anything else.
-    """
-    path = _path_in(url)
-    if not path or path == ":memory:" or "\0" in path:
-        raise InvalidRequest(
-            f"{without_password(url)!r} is not a database URL; write sqlite:///folder/file.db, "
-            "sqlite:////absolute/file.db or postgresql://user@host/database",
-            field="db",
-        )
-    return Path(path)
-
-
-def _path_in(url: str) -> str:
-    """The path of a ``sqlite:`` URL that has nothing but a path; empty for every other text."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return ""
-    if parts.scheme != "sqlite" or parts.netloc or parts.query or parts.fragment:
-        return ""
-    return unquote(parts.path[1:])

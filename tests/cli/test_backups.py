@@ -18,7 +18,7 @@ from shell import Shell
 
 from credit_wallet import CreditWallet
 from credit_wallet.cli import console
-from credit_wallet.config import sqlite_path
+from credit_wallet.database_urls import sqlite_path
 from credit_wallet.errors import DatabaseCorrupt
 from credit_wallet.stores.jobs import restore as restoring
 from credit_wallet.stores.sqlite import connection, pages

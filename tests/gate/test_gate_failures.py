@@ -25,7 +25,7 @@ from weather import Fault, Weather, answering, bad_gateway, lost_answer
 
 from credit_wallet import CreditWallet
 from credit_wallet.client import AsyncWalletClient, Retries
-from credit_wallet.config import sqlite_path
+from credit_wallet.database_urls import sqlite_path
 from credit_wallet.domain.views import CreatedWallet
 from credit_wallet.middleware import CreditGate
 from credit_wallet.stores.sqlite import connection

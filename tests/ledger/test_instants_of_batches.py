@@ -15,7 +15,7 @@ from databases import on_every_database
 from plain_sql import PlainSql
 
 from credit_wallet import CreditWallet
-from credit_wallet.config import is_postgres, sqlite_path
+from credit_wallet.database_urls import is_postgres, sqlite_path
 
 pytestmark = on_every_database
 

@@ -13,7 +13,7 @@ from databases import on_every_database
 from plain_sql import PlainSql
 
 from credit_wallet import CreditWallet
-from credit_wallet.config import is_postgres, sqlite_path
+from credit_wallet.database_urls import is_postgres, sqlite_path
 from credit_wallet.domain.commands import Charge
 from credit_wallet.stores import LedgerSource
 from credit_wallet.stores.sqlite.connection import connect_for_reading

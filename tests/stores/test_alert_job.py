@@ -23,7 +23,7 @@ from plain_sql import PlainSql
 
 from credit_wallet import CreditWallet
 from credit_wallet.cli.alert_job import main
-from credit_wallet.config import sqlite_path
+from credit_wallet.database_urls import sqlite_path
 from credit_wallet.stores import OLDEST_SAFE_SQLITE
 from credit_wallet.stores.jobs.alert_job import FiredAlert
 

@@ -14,7 +14,7 @@ from msgspec import json
 from plain_sql import NOON, PlainSql
 
 from credit_wallet import CreditWallet
-from credit_wallet.config import sqlite_path
+from credit_wallet.database_urls import sqlite_path
 from credit_wallet.notices.targets import TargetSettings
 from credit_wallet.notices.texts import KINDS
 from credit_wallet.stores.databases import database_at

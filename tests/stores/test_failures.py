@@ -13,7 +13,7 @@ from databases import CLEANER, on_every_database, on_postgres
 from plain_sql import PlainSql
 
 from credit_wallet import CreditWallet
-from credit_wallet.config import is_postgres
+from credit_wallet.database_urls import is_postgres
 from credit_wallet.domain.commands import Charge
 from credit_wallet.domain.outcomes import Charged, Outcome
 from credit_wallet.errors import DatabaseCorrupt, DatabaseLocked, DatabaseRefused, MigrationError, RailBusy

@@ -19,7 +19,7 @@ from shell import (
 from structlog.testing import capture_logs
 
 from credit_wallet import CreditWallet
-from credit_wallet.config import sqlite_path
+from credit_wallet.database_urls import sqlite_path
 from credit_wallet.domain.views import Opening
 from credit_wallet.stores.databases import database_at
 

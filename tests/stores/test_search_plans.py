@@ -11,7 +11,7 @@ import pytest
 from databases import on_both_databases
 
 from credit_wallet import CreditWallet
-from credit_wallet.config import is_postgres
+from credit_wallet.database_urls import is_postgres
 from credit_wallet.stores import wallet_search
 
 pytestmark = on_both_databases

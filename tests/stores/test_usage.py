@@ -18,7 +18,7 @@ from plain_sql import PlainSql
 from used import Book, Entry
 
 from credit_wallet import CreditWallet
-from credit_wallet.config import is_postgres
+from credit_wallet.database_urls import is_postgres
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.money import MICROS
 from credit_wallet.domain.usage_views import UsageReport

@@ -22,7 +22,7 @@ from plain_sql import PlainSql
 from rich_ledger import fill
 
 from credit_wallet import CreditWallet, WalletError
-from credit_wallet.config import sqlite_path
+from credit_wallet.database_urls import sqlite_path
 from credit_wallet.errors import DatabaseMoved, InvalidRequest, VerifyInterrupted
 from credit_wallet.stores import Source
 from credit_wallet.stores.jobs import verify_processes

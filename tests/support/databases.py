@@ -20,7 +20,7 @@ import pytest
 from width import WIDE
 
 from credit_wallet import CreditWallet
-from credit_wallet.config import sqlite_path
+from credit_wallet.database_urls import sqlite_path
 from credit_wallet.stores import migrations
 from credit_wallet.stores.postgres.connection import connect
 from credit_wallet.stores.postgres.schema import PostgresSchema

@@ -239,7 +239,7 @@ def _alone(url: str) -> str:
 
 
 def _path(url: str) -> Any:
-    from credit_wallet.config import sqlite_path
+    from credit_wallet.database_urls import sqlite_path
 
     return sqlite_path(url)
 

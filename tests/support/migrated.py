@@ -8,7 +8,7 @@ from pathlib import Path
 from databases import MIGRATIONS
 from plain_sql import PlainSql
 
-from credit_wallet.config import is_postgres
+from credit_wallet.database_urls import is_postgres
 
 NOW = datetime(2026, 5, 15, 12, tzinfo=UTC)
 

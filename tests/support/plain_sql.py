@@ -13,7 +13,7 @@ import apsw
 import psycopg
 from psycopg.types.string import TextLoader
 
-from credit_wallet.config import is_postgres, sqlite_path
+from credit_wallet.database_urls import is_postgres, sqlite_path
 
 NOON = "2026-05-15T12:00:00.000Z"
 

@@ -20,7 +20,7 @@ from rich_ledger import START
 from width import WIDE
 
 from credit_wallet import CreditWallet
-from credit_wallet.config import is_postgres, sqlite_path
+from credit_wallet.database_urls import is_postgres, sqlite_path
 from credit_wallet.stores.databases import database_at
 from credit_wallet.stores.jobs.seals import Anchor
 from credit_wallet.stores.jobs.verify import verify

@@ -17,7 +17,7 @@ import pytest
 from msgspec import Struct, json
 from plain_sql import PlainSql
 
-from credit_wallet.config import is_postgres, sqlite_path
+from credit_wallet.database_urls import is_postgres, sqlite_path
 from credit_wallet.stores import migrations
 from credit_wallet.stores.postgres.connection import connect
 from credit_wallet.stores.postgres.schema import PostgresSchema

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from credit_wallet.config import database_url, is_postgres, sqlite_path, without_password
+from credit_wallet.database_urls import database_url, is_postgres, sqlite_path, without_password
 from credit_wallet.domain.cycle import CYCLE_PATTERN, cycle_at
 from credit_wallet.stores.jobs.alert_job import AlertReport, run_on_file
 from credit_wallet.telemetry import entries_to_stderr

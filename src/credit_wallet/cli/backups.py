@@ -50,7 +50,7 @@ def restore(file: Path, replace: bool, anchor: tuple[str, ...]) -> None:
 
     Nothing may have the ledger open. A PostgreSQL database must be empty.
     """
-    from credit_wallet.config import is_postgres
+    from credit_wallet.database_urls import is_postgres
     from credit_wallet.runtime.steady_clock import utc_now
     from credit_wallet.stores.databases import postgres_database_at, sqlite_database_at
     from credit_wallet.stores.jobs import restore as restoring

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import click
 
 from credit_wallet.cli import console
-from credit_wallet.config import DATABASE_URL, database_url, without_password
+from credit_wallet.config import DATABASE_URL
+from credit_wallet.database_urls import database_url, without_password
 from credit_wallet.domain.whole_numbers import whole_number
 
 if TYPE_CHECKING:

@@ -5,14 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-from credit_wallet.config import (
-    CLOSED_KEPT_DAYS,
-    IDEMPOTENCY_KEPT_DAYS,
-    NOTICES_KEPT_DAYS,
-    given,
-    unknown,
-    without_password,
-)
+from credit_wallet.config import CLOSED_KEPT_DAYS, IDEMPOTENCY_KEPT_DAYS, NOTICES_KEPT_DAYS, given, unknown
+from credit_wallet.database_urls import without_password
 from credit_wallet.delivery.factory import open_notifier
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.money import format_yen

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from credit_wallet.cli.context import INTEGER, REFUSED, WholeNumber, open_wallets, options, show
-from credit_wallet.config import SERVICE_URL, TOKEN, TRUSTED_PROXIES, without_password
+from credit_wallet.config import SERVICE_URL, TOKEN, TRUSTED_PROXIES
+from credit_wallet.database_urls import without_password
 from credit_wallet.extras import needs
 from credit_wallet.telemetry import prepare_logs
 

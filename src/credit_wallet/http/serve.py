@@ -15,7 +15,8 @@ from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
-from credit_wallet.config import ACCESS_LOG, is_postgres
+from credit_wallet.config import ACCESS_LOG
+from credit_wallet.database_urls import is_postgres
 from credit_wallet.delivery.factory import open_notifier
 from credit_wallet.errors import InvalidRequest
 from credit_wallet.http.app import create_app

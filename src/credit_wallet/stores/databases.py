@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from credit_wallet.config import is_postgres, sqlite_path, without_password
+from credit_wallet.database_urls import is_postgres, sqlite_path, without_password
 from credit_wallet.errors import InvalidRequest
 from credit_wallet.extras import needs
 from credit_wallet.stores import Database

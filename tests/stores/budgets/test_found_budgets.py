@@ -14,7 +14,7 @@ from databases import on_both_databases, on_every_database, on_postgres, on_sqli
 from plain_sql import PlainSql
 
 from credit_wallet import CreditWallet
-from credit_wallet.config import sqlite_path
+from credit_wallet.database_urls import sqlite_path
 from credit_wallet.errors import BudgetExhausted
 from credit_wallet.stores.postgres import budgets as postgres_budgets
 from credit_wallet.stores.sqlite import budgets as sqlite_budgets

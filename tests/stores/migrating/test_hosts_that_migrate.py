@@ -14,7 +14,7 @@ from migrated import NOW, applied_names, dump, host_runs, script
 from plain_sql import PlainSql
 
 from credit_wallet import CreditWallet
-from credit_wallet.config import sqlite_path
+from credit_wallet.database_urls import sqlite_path
 from credit_wallet.errors import MigrationError
 from credit_wallet.stores import migrations
 from credit_wallet.stores.databases import database_at

@@ -13,7 +13,7 @@ from migrated import NOW, append, applied_names, dump, folder_of, host_runs, scr
 from plain_sql import PlainSql
 
 from credit_wallet import CreditWallet
-from credit_wallet.config import is_postgres
+from credit_wallet.database_urls import is_postgres
 from credit_wallet.errors import DatabaseLocked, MigrationError
 from credit_wallet.stores import migrations
 from credit_wallet.stores.databases import database_at

@@ -16,7 +16,7 @@ from plain_sql import PlainSql
 from whole_yen_ledger import Answers, WholeYenLedger, lay_out, read, rows_of
 
 from credit_wallet import CreditWallet
-from credit_wallet.config import is_postgres
+from credit_wallet.database_urls import is_postgres
 from credit_wallet.errors import IdempotencyConflict, MigrationError
 from credit_wallet.stores import migrations
 from credit_wallet.stores.databases import database_at

@@ -10,7 +10,7 @@ import os
 from contextlib import closing
 from pathlib import Path
 
-from credit_wallet.config import without_password
+from credit_wallet.database_urls import without_password
 from credit_wallet.errors import BackupRefused
 from credit_wallet.stores import Connection, Progress, migrations
 from credit_wallet.stores.jobs.copying import DELETE_OWN_ROWS, TABLES, Table, chunks, columns_of, count_of

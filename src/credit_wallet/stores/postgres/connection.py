@@ -17,7 +17,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import ConnStatus, TransactionStatus
 from psycopg.types.string import TextLoader
 
-from credit_wallet.config import without_password
+from credit_wallet.database_urls import without_password
 from credit_wallet.errors import (
     DatabaseCorrupt,
     DatabaseError,

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import psycopg
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
-from credit_wallet.config import without_password
+from credit_wallet.database_urls import without_password
 from credit_wallet.domain.views import Finding, Upgrade
 from credit_wallet.errors import DatabaseUnavailable, MigrationError, NoLedger, RailBusy
 from credit_wallet.runtime import forks

@@ -10,7 +10,7 @@ from __future__ import annotations
 from threading import Lock
 from typing import NamedTuple
 
-from credit_wallet.config import without_password
+from credit_wallet.database_urls import without_password
 from credit_wallet.errors import DatabaseMoved
 from credit_wallet.rules.decision import Entry
 from credit_wallet.stores.postgres.ledger import LedgerConnection

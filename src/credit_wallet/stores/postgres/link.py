@@ -17,7 +17,7 @@ import psycopg
 from msgspec import DecodeError
 from psycopg import Cursor
 
-from credit_wallet.config import without_password
+from credit_wallet.database_urls import without_password
 from credit_wallet.domain.backoff import Backoff
 from credit_wallet.errors import DatabaseUnavailable
 from credit_wallet.stores.postgres.connection import (

@@ -8,7 +8,7 @@ from time import monotonic
 
 import psycopg
 
-from credit_wallet.config import without_password
+from credit_wallet.database_urls import without_password
 from credit_wallet.errors import DatabaseReadOnly, DatabaseUnavailable
 from credit_wallet.runtime import deadlines
 from credit_wallet.runtime.deadlines import Deadline
