@@ -10,7 +10,19 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from credit_wallet.setting import Setting, mail_server, one_of, seconds, share, switch, text_of, whole, words
+from credit_wallet.setting import (
+    Setting,
+    mail_server,
+    one_of,
+    origin,
+    origins,
+    seconds,
+    share,
+    switch,
+    text_of,
+    whole,
+    words,
+)
 
 DEFAULT_DATABASE_URL = "sqlite:///var/credit_wallet.db"
 
@@ -100,6 +112,22 @@ TRUSTED_PROXIES = Setting(
     parse=text_of,
     default=None,
     default_text="none: the header is ignored",
+)
+PUBLIC_URL = Setting(
+    "CREDIT_WALLET_PUBLIC_URL",
+    "The address under which people reach the service: where links lead, and where people return after a payment.",
+    allowed="an http:// or https:// URL without a path",
+    parse=origin,
+    default=None,
+    default_text="the address that the service listens on",
+)
+FRAME_ORIGINS = Setting(
+    "CREDIT_WALLET_FRAME_ORIGINS",
+    "Origins whose pages may show a customer's wallet in a frame.",
+    allowed="origins such as https://app.example.com,https://admin.example.com",
+    parse=origins,
+    default=(),
+    default_text="none",
 )
 STRIPE_KEY = Setting(
     "CREDIT_WALLET_STRIPE_KEY",
@@ -270,7 +298,7 @@ SETTINGS: Mapping[str, tuple[Setting[Any, Any], ...]] = {
     "Command line": (DATABASE_URL, TOKEN, SERVICE_URL),
     "Logs": (LOG_FORMAT, LOG_LEVEL, ACCESS_LOG),
     "Operator keys": (OPERATOR_KEY, OPERATOR_KEYS, METRICS_TOKEN),
-    "The service": (TRUSTED_PROXIES, TRACES_ENDPOINT, OTLP_ENDPOINT, SERVICE_NAME),
+    "The service": (PUBLIC_URL, FRAME_ORIGINS, TRUSTED_PROXIES, TRACES_ENDPOINT, OTLP_ENDPOINT, SERVICE_NAME),
     "Payments": (
         STRIPE_KEY,
         STRIPE_WEBHOOK_SECRETS,

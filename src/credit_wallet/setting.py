@@ -7,12 +7,14 @@ import re
 from collections.abc import Callable, Mapping
 from math import isfinite
 from typing import Generic, TypeVar
+from urllib.parse import urlsplit
 
 from credit_wallet.errors import InvalidRequest
 
 T_co = TypeVar("T_co", covariant=True)
 D_co = TypeVar("D_co", covariant=True)
 
+_HOST = re.compile(r"(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 _WHOLE_NUMBER = re.compile(r"0|[1-9][0-9]{0,18}")
 
 
@@ -130,3 +132,19 @@ def mail_server(text: str) -> str:
     if not text.startswith(("mailto://", "mailtos://")):
         raise ValueError
     return text
+
+
+def origin(text: str) -> str:
+    """The origin of a site, as a browser writes it: ``https://example.com:8443``. Raises ``ValueError`` for others."""
+    parts = urlsplit(text.strip())
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/"):
+        raise ValueError
+    if parts.username or parts.password or parts.query or parts.fragment or not _HOST.fullmatch(parts.netloc):
+        raise ValueError
+    _ = parts.port  # raises for a number that is no port
+    return f"{parts.scheme}://{parts.netloc.lower()}"
+
+
+def origins(text: str) -> tuple[str, ...]:
+    """A list of origins between commas. Raises ``ValueError`` for others."""
+    return tuple(origin(word) for word in words(text))

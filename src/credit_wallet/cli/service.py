@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from credit_wallet.cli.context import INTEGER, REFUSED, WholeNumber, open_wallets, options, show
-from credit_wallet.config import SERVICE_URL, TOKEN, TRUSTED_PROXIES
+from credit_wallet.config import FRAME_ORIGINS, PUBLIC_URL, SERVICE_URL, TOKEN, TRUSTED_PROXIES
 from credit_wallet.database_urls import without_password
 from credit_wallet.extras import needs
 from credit_wallet.telemetry import prepare_logs
@@ -92,6 +92,8 @@ def serve(
         mcp_hosts(host, mcp_host),
         metrics_key(),
         TrustedProxies(proxies) if (proxies := TRUSTED_PROXIES.read()) else None,
+        PUBLIC_URL.read() or address,
+        FRAME_ORIGINS.read(),
     )
     with test_money(address) if test_payments else nullcontext() as payments:
         takes_payments = payments is not None or payment_settings() is not None

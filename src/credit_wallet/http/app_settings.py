@@ -18,7 +18,8 @@ class ServiceSettings(Struct, frozen=True):
     """``topup_url`` is where a 402 sends people to pay; ``notify`` says where notices may go.
 
     ``mcp_hosts`` are the names that MCP is served under. ``metrics_key`` is a token that sees the figures of money and
-    nothing else. ``trusted_proxies`` are believed about who calls.
+    nothing else. ``trusted_proxies`` are believed about who calls. ``public_url`` is where people reach the service, and
+    ``frame_origins`` whose pages may show it in a frame.
     """
 
     operator_keys: tuple[OperatorKey, ...]
@@ -27,6 +28,8 @@ class ServiceSettings(Struct, frozen=True):
     mcp_hosts: tuple[str, ...] = LOOPBACK
     metrics_key: OperatorKey | None = None
     trusted_proxies: TrustedProxies | None = None
+    public_url: str = "http://127.0.0.1:8787"
+    frame_origins: tuple[str, ...] = ()
 
 
 def mcp_hosts(listening_on: str, named: Iterable[str]) -> tuple[str, ...]:
