@@ -60,7 +60,7 @@ from credit_wallet.payments.replies import Payments
 from credit_wallet.telemetry import Logger
 from credit_wallet.wire.ambiguity import distinct_query
 from credit_wallet.wire.asgi import AsgiApp, RawHeaders, Receive, Scope, Send, address_of
-from credit_wallet.wire.auth import Authenticator, Caller
+from credit_wallet.wire.auth import PRESENT, Authenticator, Caller
 from credit_wallet.wire.headers import (
     ACT_NOTE,
     STANDING_HEADERS,
@@ -214,7 +214,8 @@ async def _admit(request: Request[Any, Any, Any]) -> None:
     if request.route_handler.security == MONEY_SECURITY:
         request.state.sees_money = any(credentials) and await authenticator.sees_money(*credentials, address, needs)
         return
-    caller = await authenticator.caller(*credentials, address, headers.get("x-payer-token"))
+    present = cast("Caller | None", request.scope.get(PRESENT))
+    caller = present or await authenticator.caller(*credentials, address, headers.get("x-payer-token"))
     request.state.caller = caller
     request.state.address = address
     caller.require(needs)

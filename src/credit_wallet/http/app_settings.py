@@ -18,8 +18,8 @@ class ServiceSettings(Struct, frozen=True):
     """``topup_url`` is where a 402 sends people to pay; ``notify`` says where notices may go.
 
     ``mcp_hosts`` are the names that MCP is served under. ``metrics_key`` is a token that sees the figures of money and
-    nothing else. ``trusted_proxies`` are believed about who calls. ``public_url`` is where people reach the service, and
-    ``frame_origins`` whose pages may show it in a frame.
+    nothing else. ``trusted_proxies`` are believed about who calls. ``public_url`` is where people reach the service,
+    and ``frame_origins`` whose pages may show it in a frame.
     """
 
     operator_keys: tuple[OperatorKey, ...]

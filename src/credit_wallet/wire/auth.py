@@ -45,6 +45,9 @@ REMEMBERED_SECONDS = 60.0
 
 REMEMBERED_TOKENS = 10_000
 
+PRESENT = "credit_wallet.caller"
+"""In the scope of a request that the pages make in this process: its caller, whom a session has named already."""
+
 
 class Caller(Struct, frozen=True):
     """Who a request comes from: a wallet's owner or agent key (``access``), a seller, or an operator.
