@@ -9,6 +9,7 @@ from litestar.openapi.spec import Example
 from litestar.params import QueryParameter
 from litestar.status_codes import HTTP_200_OK
 
+from credit_wallet.domain.ledger_overview import LedgerOverview
 from credit_wallet.domain.topup_status import TopupStatus
 from credit_wallet.domain.totals import LedgerTotals
 from credit_wallet.domain.views import DeliveryView
@@ -23,6 +24,7 @@ from credit_wallet.wire.replies import Resent, TopupCasePage
 
 TAG = "Operator: all wallets"
 MAX_TOPUPS = 200
+MAX_ZONE_LENGTH = 64
 PLACE_PATTERN = "^[0-9T:.Z -]{10,40}~tu_[A-Za-z0-9_]{1,80}$"
 
 DeliveryId = Annotated[int, id_in_path("delivery")]
@@ -38,6 +40,28 @@ def get_totals(wallets: GivenWallets) -> LedgerTotals:
     of when.
     """
     return wallets.totals()
+
+
+@get("/operator/overview", **route(TAG, needs="view"))
+@on_lane(FIGURES)
+def get_overview(
+    wallets: GivenWallets,
+    zone: Annotated[
+        str,
+        QueryParameter(
+            max_length=MAX_ZONE_LENGTH,
+            description="IANA time zone whose days are shown.",
+            examples=[Example(value="Asia/Tokyo")],
+        ),
+    ] = "UTC",
+) -> LedgerOverview:
+    """Get an overview
+
+    The whole ledger at a glance: credit that is outstanding, held and owed, what came in and went out in each of the
+    last 15 days and by this time of day a week ago, and what needs a person. What moved is counted in the background,
+    usually within half a minute: `counted_at` and `counted_to` say as of when.
+    """
+    return wallets.ledger_overview(zone=zone)
 
 
 @get("/operator/topups", **route(TAG, needs="view"))
@@ -99,4 +123,4 @@ def resend_delivery(delivery_id: DeliveryId, wallets: GivenWallets) -> Resent:
     return Resent(wallets.deliveries.resend(delivery_id))
 
 
-ALL_WALLETS_ROUTES = (get_totals, list_topups_of_all, list_deliveries_of_all, resend_delivery)
+ALL_WALLETS_ROUTES = (get_totals, get_overview, list_topups_of_all, list_deliveries_of_all, resend_delivery)
