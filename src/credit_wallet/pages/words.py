@@ -71,9 +71,8 @@ def chosen(asked: str | None, accepted: str) -> Language:
     ranked: list[tuple[float, int, Language]] = []
     for position, part in enumerate(accepted.split(",")[:20]):
         tag, _, quality = part.strip().partition(";q=")
-        for language in LANGUAGES:
-            if tag.lower().split("-")[0] == language:
-                ranked.append((-_quality(quality), position, language))
+        spoken = [language for language in LANGUAGES if tag.lower().split("-")[0] == language]
+        ranked += [(-_quality(quality), position, language) for language in spoken]
     return min(ranked)[2] if ranked else "en"
 
 
