@@ -10,7 +10,7 @@ from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.metadata import Metadata
 from credit_wallet.domain.tokens import NewToken
 from credit_wallet.errors import ClosingBlocked, WalletClosed, WalletNotFound
-from credit_wallet.stores import Connection, Source, profile_rows
+from credit_wallet.stores import Connection, Source, profile_rows, session_rows
 from credit_wallet.stores.acts import record
 from credit_wallet.stores.sql import statements
 
@@ -54,11 +54,15 @@ def running_purchases(source: Source, wallet_id: int) -> int:
 
 
 def end_access(connection: Connection, wallet_id: int, unknown_hash: str, author: Author, now: datetime) -> None:
-    """End every token, agent key and registered key that opens a wallet. Nobody has the token of ``unknown_hash``."""
+    """End every token, agent key, registered key, session and link that opens a wallet.
+
+    Nobody has the token of ``unknown_hash``.
+    """
     named = {"wallet_id": wallet_id, "now": format_instant(now)}
     _lock(connection, wallet_id, now)
     revoked = [int(key_id) for (key_id,) in connection.execute(SQL["revoke_keys"], named).fetchall()]
     secrets = len(connection.execute(SQL["remove_secrets"], named).fetchall())
+    session_rows.end_access(connection, wallet_id)
     connection.execute(SQL["set_owner_token"], {**named, "token_hash": unknown_hash})
     ended = {"keys_revoked": sorted(revoked), "secrets_removed": secrets}
     record(connection, author, Act("wallet.access_ended", f"wallet:{wallet_id}", wallet_id, after=ended), now)
