@@ -132,7 +132,8 @@ def test_the_earlier_secret_works_for_a_minute_and_a_copied_cookie_not_longer(
     new = wallets.sessions.rotate(begun.secret)
     assert new is not None
     earlier, current = wallets.sessions.open(begun.secret), wallets.sessions.open(new)
-    assert earlier == current and not current.rotate_due
+    assert earlier == current
+    assert not current.rotate_due
     assert wallets.sessions.rotate(begun.secret) is None  # another tab, with the cookie of before
     clock.advance(seconds=EARLIER_WORKS.total_seconds() - 1)
     assert is_open(wallets, begun.secret)
@@ -150,7 +151,8 @@ def test_with_the_clock_put_back_the_earlier_secret_does_not_work_again(
     clock.advance(minutes=20)
     new = wallets.sessions.rotate(begun.secret)
     clock.set(began + timedelta(minutes=10))
-    assert new is not None and is_open(wallets, new)
+    assert new is not None
+    assert is_open(wallets, new)
     assert not is_open(wallets, begun.secret)
 
 
@@ -158,7 +160,8 @@ def test_of_two_that_rotate_at_once_one_gets_the_new_secret(wallets: CreditWalle
     begun = begin(wallets, wallet_id)
     with ThreadPoolExecutor(4) as pool:
         new = [each for each in pool.map(wallets.sessions.rotate, [begun.secret] * 4) if each is not None]
-    assert len(new) == 1 and is_open(wallets, new[0])
+    assert len(new) == 1
+    assert is_open(wallets, new[0])
 
 
 def test_nothing_that_opens_anything_is_in_the_database(wallets: CreditWallet, wallet_id: int, db_url: str) -> None:
@@ -170,11 +173,12 @@ def test_nothing_that_opens_anything_is_in_the_database(wallets: CreditWallet, w
         stored = [
             str(row)
             for table in ("am_credit_session", "am_credit_link", "am_credit_act")
-            for row in sql.rows(f"SELECT * FROM {table}")
+            for row in sql.run(f"SELECT * FROM {table}")
         ]
     assert len(stored) > 3
     for secret in (begun.secret, new, link.secret, taken.secret):
-        assert secret is not None and not any(secret in row for row in stored)
+        assert secret is not None
+        assert not any(secret in row for row in stored)
 
 
 # How many
@@ -215,11 +219,12 @@ def test_old_sessions_and_links_are_pruned(wallets: CreditWallet, wallet_id: int
     wallets.links.create(wallet_id)
     clock.advance(days=5)
     kept, link = begin(wallets, wallet_id), wallets.links.create(wallet_id)
-    assert wallets.maintenance.prune(2) >= 2
+    assert wallets.maintenance.prune_idempotency_keys(2) >= 2
     with PlainSql(db_url) as sql:
-        assert sql.rows("SELECT count(*) FROM am_credit_session") == [(1,)]
-        assert sql.rows("SELECT count(*) FROM am_credit_link") == [(1,)]
-    assert is_open(wallets, kept.secret) and wallets.links.take(link.secret)
+        assert sql.run("SELECT count(*) FROM am_credit_session") == [(1,)]
+        assert sql.run("SELECT count(*) FROM am_credit_link") == [(1,)]
+    assert is_open(wallets, kept.secret)
+    assert wallets.links.take(link.secret)
 
 
 # Links
@@ -252,7 +257,8 @@ def test_of_four_that_take_a_link_at_once_one_is_let_in(wallets: CreditWallet, w
 
     with ThreadPoolExecutor(4) as pool:
         taken = [each for each in pool.map(take, range(4)) if each is not None]
-    assert len(taken) == 1 and is_open(wallets, taken[0].secret)
+    assert len(taken) == 1
+    assert is_open(wallets, taken[0].secret)
 
 
 def test_two_processes_let_one_in(wallets: CreditWallet, wallet_id: int, db_url: str, clock: Clock) -> None:
@@ -339,16 +345,16 @@ def test_a_link_is_refused_that_leads_elsewhere_or_allows_too_much(
 
 
 def close(wallets: CreditWallet, wallet_id: int) -> None:
-    wallets.close_wallet(wallet_id, reason="customer_request", unused="write_off")
+    wallets.close_wallet(wallet_id, note="leaves", unused="write_off")
 
 
 def merge(wallets: CreditWallet, wallet_id: int) -> None:
-    wallets.merge(wallet_id, wallets.create().wallet_id, reason="duplicate")
+    wallets.merge(wallet_id, wallets.create().wallet_id, note="twice")
 
 
 def erase(wallets: CreditWallet, wallet_id: int) -> None:
     close(wallets, wallet_id)
-    wallets.erase(wallet_id, reason="customer_request")
+    wallets.erase_personal_data(wallet_id)
 
 
 def hand_over(wallets: CreditWallet, wallet_id: int) -> None:
@@ -366,7 +372,7 @@ def test_whatever_ends_a_wallets_tokens_ends_its_sessions_and_links(
     assert [is_open(wallets, each.secret) for each in (linked, mine, others)] == [False, False, True]
     assert why_not(lambda: wallets.links.take(link.secret)) == "link_unknown"
     with PlainSql(db_url) as sql:
-        left = sql.rows(f"SELECT count(*) FROM am_credit_session WHERE wallet_id = {wallet_id}")
+        left = sql.run(f"SELECT count(*) FROM am_credit_session WHERE wallet_id = {wallet_id}")
     assert left == [(0,)]
     assert wallets.verify() == []
 
@@ -389,7 +395,7 @@ def test_nobody_is_let_in_to_a_wallet_that_is_closed_or_not_there(
 ) -> None:
     link = wallets.links.create(wallet_id)
     with PlainSql(db_url) as sql:
-        sql.execute(f"UPDATE am_credit_wallet SET closing_at = '2026-05-15T12:00:00.000Z' WHERE wallet_id = {wallet_id}")
+        sql.run(f"UPDATE am_credit_wallet SET closing_at = '2026-05-15T12:00:00.000Z' WHERE wallet_id = {wallet_id}")
     assert why_not(lambda: wallets.links.take(link.secret)) == "link_ended"
     refusals: tuple[tuple[int, type[WalletError]], ...] = ((wallet_id, WalletClosed), (wallet_id + 1, WalletNotFound))
     for whose, refusal in refusals:

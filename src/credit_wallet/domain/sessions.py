@@ -7,6 +7,7 @@ from typing import Final, Literal, TypeAlias, get_args
 
 from msgspec import Struct
 
+from credit_wallet.domain.acts import BY_LINK
 from credit_wallet.domain.permissions import Scope
 
 IDLE: Final = timedelta(minutes=30)
@@ -46,9 +47,6 @@ Language: TypeAlias = Literal["en", "ja"]
 """A language that the pages are written in."""
 
 LANGUAGES: Final[tuple[Language, ...]] = get_args(Language)
-
-BY_LINK: Final = "link:"
-"""Before the name of who made a link, in the name of who acts in its session."""
 
 HOME: Final = "/wallet"
 """The page to which a link leads by default; all others are below it."""

@@ -6,11 +6,10 @@ import re
 from collections.abc import Collection
 from datetime import timedelta
 
-from credit_wallet.domain.acts import MAX_NAME_LENGTH
+from credit_wallet.domain.acts import BY_LINK, MAX_NAME_LENGTH
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.permissions import ordered
 from credit_wallet.domain.sessions import (
-    BY_LINK,
     HOME,
     LIFETIME,
     LINK_SCOPES,

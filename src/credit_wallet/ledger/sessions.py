@@ -33,8 +33,8 @@ class Sessions:
 
     @property
     def changes(self) -> int:
-        """Changes whenever this process ends a session or changes its secret: then cached ones are stale."""
-        return self._ledger.session_changes
+        """Changes whenever this process ends a session, or may have: then cached ones are stale."""
+        return self._ledger.session_changes + self._ledger.secret_changes
 
     def begin(
         self,

@@ -68,7 +68,7 @@ def end_access(connection: Connection, wallet_id: int, unknown_hash: str, author
     record(connection, author, Act("wallet.access_ended", f"wallet:{wallet_id}", wallet_id, after=ended), now)
 
 
-def link(
+def hand_over(
     connection: Connection,
     wallet_id: int,
     reference: str | None,
@@ -81,6 +81,8 @@ def link(
 ) -> None:
     """Attach a wallet to another customer; with a ``token`` everything else that opens or pays it ends.
 
+    What links have opened ends in any case: the host let another customer in.
+
     A closed wallet can be given another reference, or none, so that a new wallet can have it. Raises
     ``WalletNotFound``, ``WalletClosed``, ``ReferenceInUse``, and ``ClosingBlocked`` when the owner before may still pay
     something.
@@ -89,6 +91,8 @@ def link(
         raise WalletClosed(f"wallet {wallet_id} was closed at {closed_at}", wallet_id=wallet_id, merged_into=None)
     before_reference, before_metadata = profile_rows.names_of(connection, wallet_id, profile_rows.ITSELF)
     profile_rows.set_reference(connection, wallet_id, reference)
+    if reference != before_reference:
+        session_rows.end_linked(connection, wallet_id)
     before: dict[str, object] = {"reference": before_reference}
     after: dict[str, object] = {"reference": reference}
     if metadata is not None:
@@ -103,7 +107,7 @@ def link(
         profile_rows.set_token_prefix(connection, wallet_id, profile_rows.ITSELF, token.prefix)
     was, now_is = difference(before, after)
     if now_is:
-        act = Act("wallet.linked", f"wallet:{wallet_id}", wallet_id, was, now_is, reason, note)
+        act = Act("wallet.handed_over", f"wallet:{wallet_id}", wallet_id, was, now_is, reason, note)
         record(connection, author, act, now)
 
 

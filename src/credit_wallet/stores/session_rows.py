@@ -11,7 +11,7 @@ from typing import Any
 from msgspec import Struct, structs
 
 from credit_wallet.domain import sessions
-from credit_wallet.domain.acts import Act, Author
+from credit_wallet.domain.acts import BY_LINK, Act, Author
 from credit_wallet.domain.cycle import format_instant, parse_instant
 from credit_wallet.domain.permissions import ordered, scopes_of
 from credit_wallet.domain.sessions import Language, OpenSession
@@ -161,7 +161,7 @@ def take_link(
     soon = format_instant(now + sessions.CLOCKS_DIFFER)
     taken = connection.execute(SQL["take_link"], {**named, "now": format_instant(now), "soon": soon}).fetchall()
     for made_by, token_hash, scopes, path, language in taken:
-        opened_by = f"{sessions.BY_LINK}{made_by}"
+        opened_by = f"{BY_LINK}{made_by}"
         new = NewSession(wallet_id, secret_hash, csrf, opened_by, token_hash, scopes, embedded, language)
         return begin(connection, new, earlier_hash, now), str(path), language
     return None

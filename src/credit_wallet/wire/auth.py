@@ -18,6 +18,7 @@ from cachetools import FIFOCache
 from msgspec import Struct, structs
 
 from credit_wallet.domain.actors import OPERATOR, PAYER, Actor, seller
+from credit_wallet.domain.acts import BY_LINK
 from credit_wallet.domain.operators import ROOT, Opened, OperatorAccess
 from credit_wallet.domain.permissions import (
     OF_A_WALLET,
@@ -29,7 +30,6 @@ from credit_wallet.domain.permissions import (
     kinds_of_key,
     permissions_of,
 )
-from credit_wallet.domain.sessions import BY_LINK
 from credit_wallet.domain.tokens import is_mistyped
 from credit_wallet.domain.views import Access, SellerAccess
 from credit_wallet.errors import Forbidden, Unauthorized

@@ -50,7 +50,7 @@ BODY_EXAMPLES: dict[str, dict[str, Any]] = {
     "FreezeBody": {"frozen": True, "reason": "fraud", "note": "ticket 4715"},
     "CloseBody": {"note": "contract ended, ticket 4716"},
     "EraseBody": {"reason": "customer_request", "note": "asked by mail, ticket 4719"},
-    "LinkBody": {"reference": "cust_2", "rotate_token": True, "note": "company sold, ticket 4718"},
+    "HandOverBody": {"reference": "cust_2", "rotate_token": True, "note": "company sold, ticket 4718"},
     "MergeBody": {"into_wallet_id": 2, "note": "registered twice, ticket 4717"},
     "AdjustBody": {"amount_yen": "-10", "reason": "mistyped_topup", "note": "¥110 instead of ¥100, ticket 4711"},
     "TakeBackBody": {"txn_id": 12, "note": "credited to the wrong customer, ticket 4711"},

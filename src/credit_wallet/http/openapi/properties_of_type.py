@@ -55,15 +55,15 @@ _OF_CORRECTIONS: dict[str, About] = {
     "TakeBackBody.amount_yen": _amount("What to take back, by default all that is left of it", 90_000),
     "TakeBackBody.reason": _WHY,
     "TakeBackBody.note": _HAPPENED,
-    **{f"{body}.reason": _WHY for body in ("FreezeBody", "CloseBody", "EraseBody", "LinkBody", "MergeBody")},
-    **{f"{body}.note": _HAPPENED for body in ("FreezeBody", "CloseBody", "EraseBody", "LinkBody", "MergeBody")},
+    **{f"{body}.reason": _WHY for body in ("FreezeBody", "CloseBody", "EraseBody", "HandOverBody", "MergeBody")},
+    **{f"{body}.note": _HAPPENED for body in ("FreezeBody", "CloseBody", "EraseBody", "HandOverBody", "MergeBody")},
     "ErasureBlockedProblem.blocked_by": _A(
         "`open`: the wallet is not closed; `changed`: seal `seal_id` does not match.", ("open",)
     ),
     "Erasure.begun_at": _time("When it began."),
     "Erasure.erased_at": _time("When nothing was left to erase."),
-    "LinkBody.reference": _A("The customer's id; null attaches the wallet to none.", ("cust_2",)),
-    "LinkedWallet.owner_token": _A("The new owner token, shown this once; null when tokens stay.", ("cw_live_…",)),
+    "HandOverBody.reference": _A("The customer's id; null attaches the wallet to none.", ("cust_2",)),
+    "HandedOverWallet.owner_token": _A("The new owner token, shown this once; null when tokens stay.", ("cw_live_…",)),
     "Transaction.reason": _A(f"Why an adjustment was made: {_CODES}; null of other entries.", ("goodwill",)),
 }
 
