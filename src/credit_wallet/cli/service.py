@@ -94,6 +94,7 @@ def serve(
         TrustedProxies(proxies) if (proxies := TRUSTED_PROXIES.read()) else None,
         PUBLIC_URL.read() or address,
         FRAME_ORIGINS.read(),
+        test_payments,
     )
     with test_money(address) if test_payments else nullcontext() as payments:
         takes_payments = payments is not None or payment_settings() is not None
