@@ -168,8 +168,8 @@ def hand_over_wallet(wallet_id: WalletId, data: JSONBody[HandOverBody], wallets:
 
     Attaches the wallet to another customer of the host's, by its `reference`; links that let in the customer before
     end. With `rotate_token` the new owner token is in this response and never again, every other token, agent key,
-    registered key and session ends at once, the saved payment method is forgotten, automatic top-ups are off, and nobody
-    gets notices.
+    registered key and session ends at once, the saved payment method is forgotten, automatic top-ups are off, and
+    nobody gets notices.
     """
     metadata = None if data.metadata is UNSET else data.metadata
     return wallets.hand_over(
