@@ -86,6 +86,7 @@ WORDS: dict[str, tuple[object, ...]] = {
     "wallet remove-secret": ("0" * 64,),
     "wallet close": (1, "--note", "n"),
     "wallet erase": (1,),
+    "wallet link": (1,),
     "wallet hand-over": (1, "cust_2"),
     "wallet merge": (1, 2, "--note", "n"),
     "wallet rotate-token": (1,),

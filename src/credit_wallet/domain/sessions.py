@@ -51,6 +51,14 @@ LANGUAGES: Final[tuple[Language, ...]] = get_args(Language)
 HOME: Final = "/wallet"
 """The page to which a link leads by default; all others are below it."""
 
+PATH_PATTERN: Final = r"^/wallet(/[A-Za-z0-9_-]+)*(\?[A-Za-z0-9_=&%.~-]*)?$"
+"""Of a page of the wallet, and of nothing that a browser would take for another site."""
+
+MAX_PATH_LENGTH: Final = 200
+
+ENTER: Final = "/enter/"
+"""Before the secret of a link in its address."""
+
 
 class BegunSession(Struct, frozen=True):
     """A new session. ``secret`` is shown this once; only its hash is stored.

@@ -15,7 +15,9 @@ from credit_wallet.domain.sessions import (
     LINK_SCOPES,
     LINK_SECONDS,
     MAX_LINK_SECONDS,
+    MAX_PATH_LENGTH,
     MIN_LINK_SECONDS,
+    PATH_PATTERN,
     BegunSession,
     CreatedLink,
     Language,
@@ -27,11 +29,6 @@ from credit_wallet.ledger.ledger import Ledger
 from credit_wallet.ledger.sessions import checked_language, hash_of, new_csrf
 from credit_wallet.rules.validation import checked_id
 from credit_wallet.stores import session_rows
-
-PATH_PATTERN = r"^/wallet(?:/[A-Za-z0-9_-]+)*(?:\?[A-Za-z0-9_=&%.~-]*)?$"
-"""A page of the wallet, and nothing that a browser would take for another site."""
-
-MAX_PATH_LENGTH = 200
 
 _PATH = re.compile(PATH_PATTERN)
 

@@ -61,6 +61,7 @@ BODY_EXAMPLES: dict[str, dict[str, Any]] = {
     "OperatorTransferBody": {"from_wallet_id": 1, "to_wallet_id": 2, "amount_yen": 5_000},
     "RegisterSecretBody": {"sha256": _SHA256},
     "CreateSellerBody": {"label": "search service"},
+    "CreateLinkBody": {"expires_in_seconds": 300, "scopes": ["read", "manage"], "path": "/wallet", "language": "ja"},
     "RevokeTokenBody": {"token": "cw_live_0000"},
     "CreateOperatorBody": {"name": "alice", "role": "support"},
     "ConfigureOperatorBody": {"role": "finance"},
