@@ -151,7 +151,7 @@ def test_who_may_only_look_changes_nothing(
 ) -> None:
     """Every action is refused to an operator who may view, and to an agent key that may read its own part."""
     viewer = Visitor(api).sign_in(wallets.operators.create("vic", "viewer").token)
-    agent = Visitor(api).sign_in(wallets.keys.create(wallet.wallet_id, scopes=("read",)).token)
+    agent = Visitor(api).sign_in(wallets.keys.create(wallet.wallet_id, scopes=["read"]).token)
     tokens = {viewer: viewer.csrf("/console"), agent: agent.csrf("/wallet/keys")}
     before = contents(host)
     for route in ACTIONS:

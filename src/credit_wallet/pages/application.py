@@ -120,7 +120,8 @@ class Pages:
             return await route.run(visit)
         except (WalletError, Refused) as error:
             refused = _as_refused(error)
-            if refused.status == 401 or route.page is None:
+            has_ended = refused.status == 401 and route.who != "anybody"
+            if has_ended or route.page is None:
                 raise
             visit.refused = refused
             return await route.page(visit)
