@@ -71,7 +71,7 @@ class BegunSession(Struct, frozen=True):
     csrf: str
     ends_at: str
     path: str = ""
-    embedded: bool = False
+    in_frame: bool = False
     language: Language | None = None
 
 
@@ -90,7 +90,7 @@ class OpenSession(Struct, frozen=True):
     opened_by: str
     token_sha256: str | None
     scopes: tuple[Scope, ...] | None
-    embedded: bool
+    in_frame: bool
     language: Language | None
     created_at: str
     ends_at: str

@@ -74,10 +74,10 @@ class Links:
         self._ledger.write(wallet_id, session_rows.create_link, new, expires_at)
         return CreatedLink(wallet_id, secret, format_instant(expires_at))
 
-    def take(self, secret: str, *, embedded: bool = False, earlier: str | None = None) -> BegunSession:
+    def take(self, secret: str, *, in_frame: bool = False, earlier: str | None = None) -> BegunSession:
         """The session that a link is for; another call with the same link is refused.
 
-        ``embedded`` says that another site shows the pages in a frame. ``earlier`` is the secret of a session that ends
+        ``in_frame`` says that another site shows the pages in a frame. ``earlier`` is the secret of a session that ends
         in exchange. Raises ``Unauthorized``; ``reason`` is link_ended, or link_unknown.
         """
         link_hash = looked_up(secret)
@@ -85,7 +85,7 @@ class Links:
         if link_hash is None or wallet_id is None:
             raise link_over("link_unknown")
         begun, csrf, now = new_session_secret(), new_csrf(), self._ledger.clock()
-        args = (link_hash, wallet_id, token_hash(begun), csrf, embedded, hash_of(earlier), now)
+        args = (link_hash, wallet_id, token_hash(begun), csrf, in_frame, hash_of(earlier), now)
         taken = self._ledger.lanes.of(wallet_id).call(
             lambda store: store.run_until_known(session_rows.take_link, *args)
         )
@@ -93,7 +93,7 @@ class Links:
         if taken is None:
             raise link_over("link_ended")
         session_id, path, language = taken
-        return BegunSession(begun, session_id, csrf, format_instant(now + LIFETIME), path, embedded, language)
+        return BegunSession(begun, session_id, csrf, format_instant(now + LIFETIME), path, in_frame, language)
 
 
 def link_over(reason: str) -> Unauthorized:

@@ -20,11 +20,11 @@ from credit_wallet.domain.acts import Author
 from credit_wallet.domain.sessions import BegunSession, OpenSession
 from credit_wallet.domain.tokens import new_operator_key, new_session_secret, token_hash
 from credit_wallet.errors import DatabaseError, Forbidden, Unauthorized
-from credit_wallet.wire import auth, people
+from credit_wallet.wire import auth, sessions
 from credit_wallet.wire.auth import BELIEVED_SECONDS, Authenticator, Caller
 from credit_wallet.wire.failure_limit import FAILURES_ALLOWED
 from credit_wallet.wire.operator_keys import operator_key
-from credit_wallet.wire.people import People
+from credit_wallet.wire.sessions import Sessions
 from credit_wallet.wire.problems import TooManyFailures
 
 pytestmark = on_every_database
@@ -45,23 +45,23 @@ class Seconds:
 
 
 class Door:
-    """The people of one service process."""
+    """The sessions of one service process."""
 
     def __init__(self, wallets: CreditWallet, loop: asyncio.Runner, root: str = ROOT_KEY) -> None:
-        self._people = People(wallets, Authenticator(wallets, [operator_key("root", root)]))
+        self._sessions = Sessions(wallets, Authenticator(wallets, [operator_key("root", root)]))
         self._loop = loop
 
     def sign_in(self, token: str, address: str = ADDRESS, **rest: Any) -> BegunSession:
-        return self._loop.run(self._people.sign_in(token, address, **rest))
+        return self._loop.run(self._sessions.sign_in(token, address, **rest))
 
     def enter(self, link: str, address: str = ADDRESS, **rest: Any) -> BegunSession:
-        return self._loop.run(self._people.enter(link, address, **rest))
+        return self._loop.run(self._sessions.enter(link, address, **rest))
 
     def session(self, secret: str, address: str = ADDRESS) -> tuple[OpenSession, Caller]:
-        return self._loop.run(self._people.session(secret, address))
+        return self._loop.run(self._sessions.open(secret, address))
 
-    def run(self, ask: Callable[[People], Coroutine[Any, Any, T]]) -> T:
-        return self._loop.run(ask(self._people))
+    def run(self, ask: Callable[[Sessions], Coroutine[Any, Any, T]]) -> T:
+        return self._loop.run(ask(self._sessions))
 
     def opens(self, begun: BegunSession) -> bool:
         try:
@@ -82,7 +82,7 @@ def loop() -> Iterator[asyncio.Runner]:
 def seconds(monkeypatch: pytest.MonkeyPatch) -> Seconds:
     clock = Seconds()
     monkeypatch.setattr(auth, "monotonic", clock)
-    monkeypatch.setattr(people, "monotonic", clock)
+    monkeypatch.setattr(sessions, "monotonic", clock)
     return clock
 
 
@@ -114,7 +114,7 @@ def test_owners_agents_and_operators_sign_in_as_themselves(wallets: CreditWallet
         session, caller = door.session(door.sign_in(f" {token}\n", language="ja").secret)
         assert (session.opened_by, session.wallet_id, session.language) == (name, wallet_id, "ja")
         assert (caller.name, caller.token_sha256, caller.linked_by) == (name, token_hash(token), None)
-        assert caller == door.run(lambda people, token=token: people._authenticator.signing_in(token, ADDRESS))  # type: ignore[misc]
+        assert caller == door.run(lambda sessions, token=token: sessions._authenticator.signing_in(token, ADDRESS))  # type: ignore[misc]
 
 
 def test_whoever_could_see_nothing_is_told_so(wallets: CreditWallet, door: Door) -> None:
@@ -237,9 +237,9 @@ def test_with_an_overlap_a_session_lasts_as_long_as_the_earlier_token(
 def test_an_agent_keys_session_ends_with_the_key(wallets: CreditWallet, door: Door) -> None:
     wallet_id = wallets.create().wallet_id
     revoked, kept = wallets.keys.create(wallet_id), wallets.keys.create(wallet_id)
-    sessions = [door.sign_in(key.token) for key in (revoked, kept)]
+    begun = [door.sign_in(key.token) for key in (revoked, kept)]
     wallets.keys.revoke(revoked.key_id)
-    assert [door.opens(each) for each in sessions] == [False, True]
+    assert [door.opens(each) for each in begun] == [False, True]
 
 
 def test_an_operators_session_has_the_role_of_now_and_ends_with_the_operator(wallets: CreditWallet, door: Door) -> None:
@@ -280,10 +280,10 @@ def test_a_hash_that_opens_another_wallet_now_opens_no_session_of_the_one_before
 def test_whoever_a_link_lets_in_acts_in_its_makers_name_within_its_scopes(wallets: CreditWallet, door: Door) -> None:
     operator, wallet_id = wallets.operators.create("alice", "support"), wallets.create().wallet_id
     reader = door.enter(link_of(wallets, wallet_id, operator.token, scopes=["read"]))
-    manager = door.enter(link_of(wallets, wallet_id, operator.token), embedded=True)
+    manager = door.enter(link_of(wallets, wallet_id, operator.token), in_frame=True)
     _, reading = door.session(reader.secret)
     session, managing = door.session(manager.secret)
-    assert session.embedded
+    assert session.in_frame
     for caller in (reading, managing):
         assert caller.access is not None
         assert (caller.access.wallet_id, caller.key_id) == (wallet_id, None)
@@ -337,18 +337,18 @@ def test_rotation_and_signing_out_count_at_once(wallets: CreditWallet, door: Doo
     begun, other = door.sign_in(created.owner_token), door.sign_in(created.owner_token)
     clock.advance(minutes=10)
     assert door.session(begun.secret)[0].rotate_due
-    new = door.run(lambda people: people.rotate(begun.secret))
+    new = door.run(lambda sessions: sessions.rotate(begun.secret))
     assert new is not None
     assert not door.session(new)[0].rotate_due
     assert not door.session(begun.secret)[0].rotate_due
-    assert door.run(lambda people: people.rotate(begun.secret)) is None
+    assert door.run(lambda sessions: sessions.rotate(begun.secret)) is None
     clock.advance(seconds=60)
     assert not door.opens(begun)
-    door.run(lambda people: people.end(new))
+    door.run(lambda sessions: sessions.end(new))
     with pytest.raises(Unauthorized):
         door.session(new)
-    door.run(lambda people: people.end(new))
-    assert door.run(lambda people: people.end_all(other.secret)) == 1
+    door.run(lambda sessions: sessions.end(new))
+    assert door.run(lambda sessions: sessions.end_all(other.secret)) == 1
     assert not door.opens(other)
 
 
