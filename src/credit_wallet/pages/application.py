@@ -78,6 +78,11 @@ class Pages:
         else:
             await reply(scope, receive, send)
 
+    async def not_found(self, scope: Scope, send: Send) -> None:
+        """Answer a person who asks for an address that neither pages nor API have."""
+        reply = self._refusal(self._stranger(scope), _not_found(scope["path"], "GET"))
+        await reply.send([*page_headers(()), request_id_of(scope["headers"])], send)
+
     async def _answer(self, scope: Scope, receive: Receive) -> Reply:
         """The answer, whatever happens."""
         visit = None
@@ -241,7 +246,7 @@ class Pages:
         back = "" if visit.scope["method"] != "GET" else f"?next={quote(visit.path, safe='/')}"
         return redirect(f"/sign-in{back}").with_headers(visit.headers)
 
-    def _refusal(self, visit: Visit, error: Exception) -> Reply:
+    def _refusal(self, visit: Visit, error: Exception) -> Answer:
         """The page that says why."""
         refused = _as_refused(error)
         if refused.status == 401 and visit.session is not None:
