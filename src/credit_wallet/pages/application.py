@@ -10,6 +10,7 @@ from traceback import format_exc
 from typing import Final
 from urllib.parse import quote
 
+from credit_wallet.domain.sessions import OpenSession
 from credit_wallet.errors import Forbidden, Unauthorized, WalletError
 from credit_wallet.pages.answers import Answer, Reply, page_headers, redirect
 from credit_wallet.pages.api import Refused
@@ -28,11 +29,11 @@ from credit_wallet.wire.ambiguity import (
     require_only_spelling,
     require_single_headers,
 )
-from credit_wallet.wire.asgi import REFUSED, ROUTE, AsgiApp, RawHeaders, Receive, Scope, Send
+from credit_wallet.wire.asgi import REFUSED, ROUTE, AsgiApp, RawHeaders, Receive, Scope, Send, address_of
 from credit_wallet.wire.auth import Caller
 from credit_wallet.wire.headers import request_id_of
 from credit_wallet.wire.problems import problem_of
-from credit_wallet.wire.sessions import OpenSession, Sessions
+from credit_wallet.wire.sessions import Sessions
 
 THEMES: Final = ("auto", "light", "dark")
 
@@ -169,12 +170,13 @@ class Pages:
         if not secret:
             return None, None
         try:
-            session, caller = await self._sessions.open(secret)
+            session, caller = await self._sessions.open(secret, address_of(scope))
             if session.in_frame != in_frame:
                 return None, None
             if session.rotate_due and scope["method"] == "GET":
                 renewed = await self._sessions.rotate(secret)
-                headers.append((b"set-cookie", self._cookies.set_session(renewed, in_frame=in_frame).encode()))
+                if renewed is not None:  # else another request was first, and its answer has the new secret
+                    headers.append((b"set-cookie", self._cookies.set_session(renewed, in_frame=in_frame).encode()))
         except Unauthorized:
             headers.append((b"set-cookie", self._cookies.end_session(in_frame=in_frame).encode()))
             return None, None

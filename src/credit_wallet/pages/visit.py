@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 from markupsafe import Markup
 
+from credit_wallet.domain.sessions import OpenSession
 from credit_wallet.idempotency_keys import new_idempotency_key
 from credit_wallet.pages.answers import Answer, Reply, redirect
 from credit_wallet.pages.api import Api, Refused
@@ -23,7 +24,7 @@ from credit_wallet.pages.words import RefusedText, Words
 from credit_wallet.wire.asgi import AsgiApp, RawHeaders, Receive, Scope, Send
 from credit_wallet.wire.auth import Caller
 from credit_wallet.wire.mirrored import mirrored
-from credit_wallet.wire.sessions import OpenSession, Sessions
+from credit_wallet.wire.sessions import Sessions
 
 
 class Place(NamedTuple):
