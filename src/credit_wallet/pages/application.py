@@ -174,7 +174,7 @@ class Pages:
             if session.in_frame != in_frame:
                 return None, None
             if session.rotate_due and scope["method"] == "GET":
-                renewed = await self._sessions.rotate(secret)
+                renewed = await self._sessions.rotate(secret, address_of(scope))
                 if renewed is not None:  # else another request was first, and its answer has the new secret
                     headers.append((b"set-cookie", self._cookies.set_session(renewed, in_frame=in_frame).encode()))
         except Unauthorized:
