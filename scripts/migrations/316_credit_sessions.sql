@@ -11,7 +11,7 @@ CREATE TABLE am_credit_session (
     opened_by    TEXT    NOT NULL,                     -- who: owner, agent:7, operator:3, operator:<key>, link:<who made it>
     token_hash   TEXT             CHECK (length(token_hash) = 64),  -- what must open something for the session to
     scopes       TEXT,                                 -- of a link, with commas
-    in_frame     INTEGER NOT NULL DEFAULT 0 CHECK (in_frame IN (0, 1)),
+    embedded     INTEGER NOT NULL DEFAULT 0 CHECK (embedded IN (0, 1)),
     language     TEXT,
     created_at   TEXT    NOT NULL,
     used_at      TEXT    NOT NULL,                     -- at most a minute old while it is used

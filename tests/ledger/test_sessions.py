@@ -72,7 +72,7 @@ def test_a_session_says_who_is_signed_in_and_ends_when_somebody_signs_out(
     session = wallets.sessions.open(begun.secret)
     assert (session.session_id, session.wallet_id, session.opened_by) == (begun.session_id, wallet_id, "agent:7")
     assert (session.csrf, session.token_sha256, session.language) == (begun.csrf, TOKEN, "ja")
-    assert (session.linked_by, session.scopes, session.in_frame) == (None, None, False)
+    assert (session.linked_by, session.scopes, session.embedded) == (None, None, False)
     assert wallets.sessions.open(begin(wallets, None, "operator:3").secret).wallet_id is None
     for _ in range(2):
         wallets.sessions.end(begun.secret)
@@ -239,11 +239,11 @@ def test_a_link_opens_a_session_once(wallets: CreditWallet, wallet_id: int) -> N
     link = wallets.acting(SUPPORT).links.create(
         wallet_id, scopes=["read"], path="/wallet/keys?page=2", language="ja", token_sha256=TOKEN
     )
-    begun = wallets.links.take(link.secret, in_frame=True)
-    assert (begun.path, begun.in_frame, begun.language) == ("/wallet/keys?page=2", True, "ja")
+    begun = wallets.links.take(link.secret, embedded=True)
+    assert (begun.path, begun.embedded, begun.language) == ("/wallet/keys?page=2", True, "ja")
     session = wallets.sessions.open(begun.secret)
     assert (session.wallet_id, session.opened_by, session.linked_by) == (wallet_id, "link:operator:3", "operator:3")
-    assert (session.scopes, session.in_frame, session.language) == (("read",), True, "ja")
+    assert (session.scopes, session.embedded, session.language) == (("read",), True, "ja")
     assert (session.token_sha256, session.csrf) == (TOKEN, begun.csrf)
     assert why_not(wallets.links, link.secret) == "ended"
     assert why_not(wallets.links, f"{link.secret}x") == "unknown"

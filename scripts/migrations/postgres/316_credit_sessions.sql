@@ -12,7 +12,7 @@ CREATE TABLE am_credit_session (
     opened_by    TEXT     COLLATE "C" NOT NULL,        -- who: owner, agent:7, operator:3, operator:<key>, link:<who made it>
     token_hash   TEXT     COLLATE "C"          CHECK (length(token_hash) = 64),  -- what must open something for the session to
     scopes       TEXT     COLLATE "C",                 -- of a link, with commas
-    in_frame     SMALLINT NOT NULL DEFAULT 0 CHECK (in_frame IN (0, 1)),
+    embedded     SMALLINT NOT NULL DEFAULT 0 CHECK (embedded IN (0, 1)),
     language     TEXT     COLLATE "C",
     created_at   TEXT     COLLATE "C" NOT NULL,
     used_at      TEXT     COLLATE "C" NOT NULL,        -- at most a minute old while it is used

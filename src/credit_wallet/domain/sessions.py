@@ -74,7 +74,7 @@ class BegunSession(Struct, frozen=True):
     csrf: str
     ends_at: str
     path: str = ""
-    in_frame: bool = False
+    embedded: bool = False
     language: Language | None = None
 
 
@@ -93,7 +93,7 @@ class OpenSession(Struct, frozen=True):
     opened_by: str
     token_sha256: str | None
     scopes: tuple[Scope, ...] | None
-    in_frame: bool
+    embedded: bool
     language: Language | None
     created_at: str
     ends_at: str

@@ -72,9 +72,9 @@ from credit_wallet.wire.headers import (
     request_id_of,
     sent_request_id,
 )
+from credit_wallet.wire.people import People
 from credit_wallet.wire.presenters import caller_headers
 from credit_wallet.wire.problems import MethodNotAllowed, NotFound, body_refused, code_of, refusal
-from credit_wallet.wire.sessions import Sessions
 
 _SERVICE = "credit_wallet.service"
 
@@ -121,7 +121,7 @@ def create_app(
     authenticator = Authenticator(wallets, settings.operator_keys, settings.metrics_key)
     api = _Serving(Service(wallets, settings, metrics, authenticator, payments))
     shown = PageSettings(settings.public_url, settings.frame_origins, settings.takes_test_money)
-    pages = Pages(api, Sessions(wallets, authenticator), shown)
+    pages = Pages(api, People(wallets, authenticator), shown)
     application: AsgiApp = _ForPeople(pages, api, metrics.traffic)
     if fast_lane:
         application = FastLane(application, wallets, authenticator, settings.topup_url, metrics.traffic)

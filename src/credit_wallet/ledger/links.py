@@ -74,17 +74,17 @@ class Links:
         self._ledger.write(wallet_id, session_rows.create_link, new, expires_at)
         return CreatedLink(wallet_id, secret, format_instant(expires_at))
 
-    def take(self, secret: str, *, in_frame: bool = False, earlier: str | None = None) -> BegunSession:
+    def take(self, secret: str, *, embedded: bool = False, earlier: str | None = None) -> BegunSession:
         """The session that a link is for; another call with the same link is refused.
 
-        ``in_frame`` says that another site shows the pages in a frame. ``earlier`` is the secret of a session that ends
+        ``embedded`` says that another site shows the pages in a frame. ``earlier`` is the secret of a session that ends
         in exchange. Raises ``Unauthorized``.
         """
         wallet_id = self._wallet_of(secret)
         if wallet_id is None:
             raise _link_over()
         begun, csrf, now = new_session_secret(), new_csrf(), self._ledger.clock()
-        args = (token_hash(secret), wallet_id, token_hash(begun), csrf, in_frame, hash_of(earlier), now)
+        args = (token_hash(secret), wallet_id, token_hash(begun), csrf, embedded, hash_of(earlier), now)
         taken = self._ledger.lanes.of(wallet_id).call(
             lambda store: store.run_until_known(session_rows.take_link, *args)
         )
@@ -92,7 +92,7 @@ class Links:
         if taken is None:
             raise _link_over()
         session_id, path, language = taken
-        return BegunSession(begun, session_id, csrf, format_instant(now + LIFETIME), path, in_frame, language)
+        return BegunSession(begun, session_id, csrf, format_instant(now + LIFETIME), path, embedded, language)
 
     def is_known(self, secret: str) -> bool:
         """Whether a link has this secret, taken or not: whoever has it has not guessed it."""

@@ -32,8 +32,8 @@ from credit_wallet.wire.ambiguity import (
 from credit_wallet.wire.asgi import REFUSED, ROUTE, AsgiApp, RawHeaders, Receive, Scope, Send, address_of
 from credit_wallet.wire.auth import Caller
 from credit_wallet.wire.headers import request_id_of
+from credit_wallet.wire.people import People
 from credit_wallet.wire.problems import problem_of
-from credit_wallet.wire.sessions import Sessions
 
 THEMES: Final = ("auto", "light", "dark")
 
@@ -58,9 +58,9 @@ def is_page(path: str) -> bool:
 class Pages:
     """Answers people, with what ``api`` answers."""
 
-    def __init__(self, api: AsgiApp, sessions: Sessions, settings: PageSettings) -> None:
+    def __init__(self, api: AsgiApp, people: People, settings: PageSettings) -> None:
         self._api = api
-        self._sessions = sessions
+        self._people = people
         self._settings = settings
         self._cookies = Cookies(https=settings.https)
         import_pages()
@@ -120,7 +120,8 @@ class Pages:
             return await route.run(visit)
         except (WalletError, Refused) as error:
             refused = _as_refused(error)
-            if refused.status == 401 or route.page is None:
+            has_ended = refused.status == 401 and route.who != "anybody"
+            if has_ended or route.page is None:
                 raise
             visit.refused = refused
             return await route.page(visit)
@@ -170,13 +171,12 @@ class Pages:
         if not secret:
             return None, None
         try:
-            session, caller = await self._sessions.open(secret, address_of(scope))
-            if session.in_frame != in_frame:
+            session, caller = await self._people.session(secret, address_of(scope))
+            if session.embedded != in_frame:
                 return None, None
-            if session.rotate_due and scope["method"] == "GET":
-                renewed = await self._sessions.rotate(secret, address_of(scope))
-                if renewed is not None:  # else another request was first, and its answer has the new secret
-                    headers.append((b"set-cookie", self._cookies.set_session(renewed, in_frame=in_frame).encode()))
+            renews = session.rotate_due and scope["method"] == "GET"
+            if renews and (renewed := await self._people.rotate(secret, address_of(scope))):
+                headers.append((b"set-cookie", self._cookies.set_session(renewed, in_frame=in_frame).encode()))
         except Unauthorized:
             headers.append((b"set-cookie", self._cookies.end_session(in_frame=in_frame).encode()))
             return None, None
@@ -215,7 +215,7 @@ class Pages:
             scope,
             self._settings,
             place,
-            doors=Doors(self._sessions, self._cookies),
+            doors=Doors(self._people, self._cookies),
             words=Words(chosen(query.get("language") or asked, accepted)),
             tastes=tastes,
             query=query,

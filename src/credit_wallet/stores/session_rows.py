@@ -34,7 +34,7 @@ class NewSession(Struct, frozen=True):
     opened_by: str
     token_hash: str | None
     scopes: str | None = None
-    in_frame: bool = False
+    embedded: bool = False
     language: Language | None = None
 
 
@@ -66,7 +66,7 @@ def begin(connection: Connection, new: NewSession, earlier_hash: str | None, now
         return int(session_id)
     if earlier_hash is not None:
         end(connection, earlier_hash, now)
-    row = {**structs.asdict(new), "in_frame": int(new.in_frame), "now": format_instant(now)}
+    row = {**structs.asdict(new), "embedded": int(new.embedded), "now": format_instant(now)}
     [(session_id,)] = connection.execute(SQL["begin"], row).fetchall()
     bound = {"wallet_id": new.wallet_id, "opened_by": new.opened_by, "max": sessions.MAX_SESSIONS}
     connection.execute(SQL["end_longest_unused"], bound)
@@ -140,7 +140,7 @@ def take_link(
     wallet_id: int,
     secret_hash: str,
     csrf: str,
-    in_frame: bool,
+    embedded: bool,
     earlier_hash: str | None,
     now: datetime,
 ) -> tuple[int, str, Language | None] | None:
@@ -162,7 +162,7 @@ def take_link(
     taken = connection.execute(SQL["take_link"], {**named, "now": format_instant(now), "soon": soon}).fetchall()
     for made_by, token_hash, scopes, path, language in taken:
         opened_by = f"{BY_LINK}{made_by}"
-        new = NewSession(wallet_id, secret_hash, csrf, opened_by, token_hash, scopes, in_frame, language)
+        new = NewSession(wallet_id, secret_hash, csrf, opened_by, token_hash, scopes, embedded, language)
         return begin(connection, new, earlier_hash, now), str(path), language
     return None
 
@@ -174,7 +174,7 @@ def _open_ones(connection: Connection, secret_hash: str, now: datetime) -> list[
 
 def _session(row: tuple[Any, ...], now: datetime) -> OpenSession | Ended:
     """A session by its row. A clock that steps back ends it rather than let it last."""
-    session_id, wallet_id, csrf, opened_by, token_hash, scopes, in_frame, language = row[:8]
+    session_id, wallet_id, csrf, opened_by, token_hash, scopes, embedded, language = row[:8]
     created, used, rotated = (parse_instant(text) for text in row[8:11])
     is_earlier = bool(row[11])
     ends = min(used + sessions.IDLE, created + sessions.LIFETIME)
@@ -189,7 +189,7 @@ def _session(row: tuple[Any, ...], now: datetime) -> OpenSession | Ended:
         opened_by,
         token_hash,
         None if scopes is None else ordered(scopes_of(scopes)),
-        bool(in_frame),
+        bool(embedded),
         language,
         row[8],
         format_instant(ends),

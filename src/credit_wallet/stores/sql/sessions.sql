@@ -1,16 +1,16 @@
 -- Who is signed in, and the links that let customers in. They run unchanged on every database.
 
 -- session: the session of a secret, and whether it is the one before the current secret
-SELECT session_id, wallet_id, csrf, opened_by, token_hash, scopes, in_frame, language, created_at, used_at, rotated_at, 0
+SELECT session_id, wallet_id, csrf, opened_by, token_hash, scopes, embedded, language, created_at, used_at, rotated_at, 0
 FROM am_credit_session WHERE secret_hash = :secret_hash
 UNION ALL
-SELECT session_id, wallet_id, csrf, opened_by, token_hash, scopes, in_frame, language, created_at, used_at, rotated_at, 1
+SELECT session_id, wallet_id, csrf, opened_by, token_hash, scopes, embedded, language, created_at, used_at, rotated_at, 1
 FROM am_credit_session WHERE earlier_hash = :secret_hash;
 
 -- begin: a new session
-INSERT INTO am_credit_session (wallet_id, secret_hash, rotated_at, csrf, opened_by, token_hash, scopes, in_frame, language,
+INSERT INTO am_credit_session (wallet_id, secret_hash, rotated_at, csrf, opened_by, token_hash, scopes, embedded, language,
                                created_at, used_at)
-VALUES (:wallet_id, :secret_hash, :now, :csrf, :opened_by, :token_hash, :scopes, :in_frame, :language, :now, :now)
+VALUES (:wallet_id, :secret_hash, :now, :csrf, :opened_by, :token_hash, :scopes, :embedded, :language, :now, :now)
 RETURNING session_id;
 
 -- end_longest_unused: all sessions of one who is signed in, but for the :max that were used last

@@ -20,12 +20,12 @@ from credit_wallet.domain.acts import Author
 from credit_wallet.domain.sessions import BegunSession, OpenSession
 from credit_wallet.domain.tokens import new_operator_key, new_session_secret, token_hash
 from credit_wallet.errors import DatabaseError, Forbidden, Unauthorized
-from credit_wallet.wire import auth, sessions
+from credit_wallet.wire import auth, people
 from credit_wallet.wire.auth import BELIEVED_SECONDS, Authenticator, Caller
 from credit_wallet.wire.failure_limit import FAILURES_ALLOWED
 from credit_wallet.wire.operator_keys import operator_key
 from credit_wallet.wire.problems import TooManyFailures
-from credit_wallet.wire.sessions import Sessions
+from credit_wallet.wire.people import People
 
 pytestmark = on_every_database
 
@@ -45,23 +45,23 @@ class Seconds:
 
 
 class Door:
-    """The sessions of one service process."""
+    """The people of one service process."""
 
     def __init__(self, wallets: CreditWallet, loop: asyncio.Runner, root: str = ROOT_KEY) -> None:
-        self._sessions = Sessions(wallets, Authenticator(wallets, [operator_key("root", root)]))
+        self._people = People(wallets, Authenticator(wallets, [operator_key("root", root)]))
         self._loop = loop
 
     def sign_in(self, token: str, address: str = ADDRESS, **rest: Any) -> BegunSession:
-        return self._loop.run(self._sessions.sign_in(token, address, **rest))
+        return self._loop.run(self._people.sign_in(token, address, **rest))
 
     def enter(self, link: str, address: str = ADDRESS, **rest: Any) -> BegunSession:
-        return self._loop.run(self._sessions.enter(link, address, **rest))
+        return self._loop.run(self._people.enter(link, address, **rest))
 
     def session(self, secret: str, address: str = ADDRESS) -> tuple[OpenSession, Caller]:
-        return self._loop.run(self._sessions.open(secret, address))
+        return self._loop.run(self._people.session(secret, address))
 
-    def run(self, ask: Callable[[Sessions], Coroutine[Any, Any, T]]) -> T:
-        return self._loop.run(ask(self._sessions))
+    def run(self, ask: Callable[[People], Coroutine[Any, Any, T]]) -> T:
+        return self._loop.run(ask(self._people))
 
     def opens(self, begun: BegunSession) -> bool:
         try:
@@ -81,7 +81,7 @@ def loop() -> Iterator[asyncio.Runner]:
 def seconds(monkeypatch: pytest.MonkeyPatch) -> Seconds:
     clock = Seconds()
     monkeypatch.setattr(auth, "monotonic", clock)
-    monkeypatch.setattr(sessions, "monotonic", clock)
+    monkeypatch.setattr(people, "monotonic", clock)
     return clock
 
 
@@ -113,7 +113,7 @@ def test_owners_agents_and_operators_sign_in_as_themselves(wallets: CreditWallet
         session, caller = door.session(door.sign_in(f" {token}\n", language="ja").secret)
         assert (session.opened_by, session.wallet_id, session.language) == (name, wallet_id, "ja")
         assert (caller.name, caller.token_sha256, caller.linked_by) == (name, token_hash(token), None)
-        assert caller == door.run(lambda sessions, token=token: sessions._authenticator.signing_in(token, ADDRESS))  # type: ignore[misc]
+        assert caller == door.run(lambda people, token=token: people._authenticator.signing_in(token, ADDRESS))  # type: ignore[misc]
 
 
 def test_whoever_could_see_nothing_is_told_so(wallets: CreditWallet, door: Door) -> None:
@@ -141,7 +141,7 @@ def test_bad_tokens_count_and_bad_cookies_keep_nobody_from_signing_in(
     assert door.session(begun.secret, "192.0.2.2")
     assert door.session(begun.secret)
     clock.advance(minutes=10)
-    new = door.run(lambda sessions: sessions.rotate(begun.secret, ADDRESS))
+    new = door.run(lambda people: people.rotate(begun.secret, ADDRESS))
     assert new is not None
     assert door.session(new)
     for _ in range(FAILURES_ALLOWED):
@@ -286,10 +286,10 @@ def test_a_hash_that_opens_another_wallet_now_opens_no_session_of_the_one_before
 def test_whoever_a_link_lets_in_acts_in_its_makers_name_within_its_scopes(wallets: CreditWallet, door: Door) -> None:
     operator, wallet_id = wallets.operators.create("alice", "support"), wallets.create().wallet_id
     reader = door.enter(link_of(wallets, wallet_id, operator.token, scopes=["read"]))
-    manager = door.enter(link_of(wallets, wallet_id, operator.token), in_frame=True)
+    manager = door.enter(link_of(wallets, wallet_id, operator.token), embedded=True)
     _, reading = door.session(reader.secret)
     session, managing = door.session(manager.secret)
-    assert session.in_frame
+    assert session.embedded
     for caller in (reading, managing):
         assert caller.access is not None
         assert (caller.access.wallet_id, caller.key_id) == (wallet_id, None)
@@ -343,18 +343,18 @@ def test_rotation_and_signing_out_count_at_once(wallets: CreditWallet, door: Doo
     begun, other = door.sign_in(created.owner_token), door.sign_in(created.owner_token)
     clock.advance(minutes=10)
     assert door.session(begun.secret)[0].rotate_due
-    new = door.run(lambda sessions: sessions.rotate(begun.secret, ADDRESS))
+    new = door.run(lambda people: people.rotate(begun.secret, ADDRESS))
     assert new is not None
     assert not door.session(new)[0].rotate_due
     assert not door.session(begun.secret)[0].rotate_due
-    assert door.run(lambda sessions: sessions.rotate(begun.secret, ADDRESS)) is None
+    assert door.run(lambda people: people.rotate(begun.secret, ADDRESS)) is None
     clock.advance(seconds=60)
     assert not door.opens(begun)
-    door.run(lambda sessions: sessions.end(new))
+    door.run(lambda people: people.end(new))
     with pytest.raises(Unauthorized):
         door.session(new)
-    door.run(lambda sessions: sessions.end(new))
-    assert door.run(lambda sessions: sessions.end_all(other.secret)) == 1
+    door.run(lambda people: people.end(new))
+    assert door.run(lambda people: people.end_all(other.secret)) == 1
     assert not door.opens(other)
 
 

@@ -36,7 +36,7 @@ class _Remembered(NamedTuple):
     session: OpenSession
 
 
-class Sessions:
+class People:
     """Signs people in and out, and says who asks by the secret of a session. For one event loop."""
 
     def __init__(self, wallets: CreditWallet, authenticator: Authenticator) -> None:
@@ -65,23 +65,23 @@ class Sessions:
         return begun
 
     async def enter(
-        self, link: str, address: str, *, in_frame: bool = False, earlier: str | None = None
+        self, link: str, address: str, *, embedded: bool = False, earlier: str | None = None
     ) -> BegunSession:
         """The session that a link is for, once.
 
-        ``in_frame`` says that a frame of another site shows the pages. Raises ``Unauthorized`` and ``TooManyFailures``.
+        ``embedded`` says that a frame of another site shows the pages. Raises ``Unauthorized`` and ``TooManyFailures``.
         """
         self._limit.admit(address, token_digest(link))
         lanes, links = self._wallets.reading_lanes, self._wallets.links
         try:
-            begun = await lanes.ask_for(0, OWNERS, links.take, link, in_frame=in_frame, earlier=earlier)
+            begun = await lanes.ask_for(0, OWNERS, links.take, link, embedded=embedded, earlier=earlier)
         except Unauthorized:
             await self._count_guess(links.is_known, link, address)
             raise
         self._limit.remember(address, token_digest(begun.secret))
         return begun
 
-    async def open(self, secret: str, address: str) -> tuple[OpenSession, Caller]:
+    async def session(self, secret: str, address: str) -> tuple[OpenSession, Caller]:
         """The session of a secret, and who asks in it.
 
         Raises ``Unauthorized`` and ``TooManyFailures``.
