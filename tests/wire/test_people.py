@@ -24,8 +24,8 @@ from credit_wallet.wire import auth, people
 from credit_wallet.wire.auth import BELIEVED_SECONDS, Authenticator, Caller
 from credit_wallet.wire.failure_limit import FAILURES_ALLOWED
 from credit_wallet.wire.operator_keys import operator_key
-from credit_wallet.wire.problems import TooManyFailures
 from credit_wallet.wire.people import People
+from credit_wallet.wire.problems import TooManyFailures
 
 pytestmark = on_every_database
 
