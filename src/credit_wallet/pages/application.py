@@ -174,7 +174,8 @@ class Pages:
             session, caller = await self._people.session(secret, address_of(scope))
             if session.embedded != in_frame:
                 return None, None
-            if session.rotate_due and scope["method"] == "GET" and (renewed := await self._people.rotate(secret)):
+            renews = session.rotate_due and scope["method"] == "GET"
+            if renews and (renewed := await self._people.rotate(secret, address_of(scope))):
                 headers.append((b"set-cookie", self._cookies.set_session(renewed, in_frame=in_frame).encode()))
         except Unauthorized:
             headers.append((b"set-cookie", self._cookies.end_session(in_frame=in_frame).encode()))
