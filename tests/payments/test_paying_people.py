@@ -17,7 +17,7 @@ from credit_wallet import CreditWallet
 from credit_wallet.domain.topups import Offer
 from credit_wallet.domain.views import CreatedWallet
 from credit_wallet.errors import ClosingBlocked, InvalidAmount, InvalidRequest
-from credit_wallet.payments.replies import TopupReply
+from credit_wallet.payments.replies import Payments
 
 PUBLIC = "https://wallet.test"
 PAYING, ASKS_FIRST = "4242424242424242", "4000002500003155"
@@ -372,22 +372,28 @@ def test_a_card_is_saved_only_if_its_owner_likes(
     assert wallets.topups.show(topup.topup_id).offer == (None if save_card else Offer(save_card=False))
 
 
+def later(shop: Installation) -> Payments:
+    """The payments, when the comparison with Stripe looks at what was not heard of."""
+    shop.clock.advance(minutes=11)
+    return shop.payments
+
+
 @pytest.mark.parametrize("flow", ["intent", "checkout"])
 def test_asking_again_after_a_lost_answer_asks_for_the_same(
     wallets: CreditWallet, fake: FakeStripe, clock: Clock, faults: StripeFaults, flow: Any
 ) -> None:
     """By whoever does it: the same request again, a person who looks, or the comparison with Stripe."""
     shop = Installation(wallets, fake, clock, methods=METHODS, api_url=faults.url)
-    again: list[Callable[[int, TopupReply | None], object]] = [
-        lambda wallet_id, _: shop.request(wallet_id, flow=flow, offer=Offer("card", False, "ja")),
-        lambda *_: (shop.clock.advance(minutes=11), shop.payments.reconcile()),
+    again: list[Callable[[int], object]] = [
+        lambda wallet_id: shop.request(wallet_id, flow=flow, offer=Offer("card", False, "ja")),
+        lambda _: later(shop).reconcile(),
     ]
     for ask_again in again:
         wallet_id = shop.owner()
         faults.timeout_after_processing(path="payment_intents|sessions", times=3)
         with pytest.raises(Exception, match="Stripe"):
             shop.request(wallet_id, flow=flow, offer=Offer("card", False, "ja"))
-        ask_again(wallet_id, None)
+        ask_again(wallet_id)
         [topup] = wallets.topups.list(wallet_id)
         assert (topup.status, topup.offer) == ("pending", Offer("card", False, "ja"))
         shop.fake.pay(topup.payment_intent or str(topup.checkout_session))
