@@ -20,7 +20,7 @@ from credit_wallet.pages.formats import zones
 from credit_wallet.pages.forms import Form, read_form
 from credit_wallet.pages.routes import CONSOLE, OWNER, ROUTES, Route
 from credit_wallet.pages.settings import PageSettings
-from credit_wallet.pages.visit import Doors, Place, Visit
+from credit_wallet.pages.visit import Entrance, Place, Visit
 from credit_wallet.pages.words import LANGUAGES, Words, chosen, text
 from credit_wallet.telemetry import Logger
 from credit_wallet.wire.ambiguity import (
@@ -215,7 +215,7 @@ class Pages:
             scope,
             self._settings,
             place,
-            doors=Doors(self._people, self._cookies),
+            entrance=Entrance(self._people, self._cookies),
             words=Words(chosen(query.get("language") or asked, accepted)),
             tastes=tastes,
             query=query,

@@ -48,7 +48,7 @@ class Place(NamedTuple):
         return path if self.wallet_id is None else mirrored(path, self.wallet_id)
 
 
-class Doors(NamedTuple):
+class Entrance(NamedTuple):
     """What sign-in and sign-out need: sessions, and the cookies that carry them."""
 
     people: People
@@ -65,7 +65,7 @@ class Visit:
         settings: PageSettings,
         place: Place,
         *,
-        doors: Doors,
+        entrance: Entrance,
         words: Words,
         tastes: Mapping[Taste, str],
         query: Mapping[str, str],
@@ -77,7 +77,7 @@ class Visit:
         self.scope = scope
         self.settings = settings
         self.place = place
-        self.doors = doors
+        self.entrance = entrance
         self.words = words
         self.query = query
         self.params = params
@@ -183,7 +183,7 @@ class Visit:
     @property
     def secret(self) -> str | None:
         """The secret of the session, from its cookie."""
-        return self.doors.cookies.session(cookies_of(self.scope["headers"]), in_frame=self.place.in_frame)
+        return self.entrance.cookies.session(cookies_of(self.scope["headers"]), in_frame=self.place.in_frame)
 
     @property
     def done_text(self) -> Markup | None:
