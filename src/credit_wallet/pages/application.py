@@ -20,7 +20,7 @@ from credit_wallet.pages.formats import zones
 from credit_wallet.pages.forms import Form, read_form
 from credit_wallet.pages.routes import CONSOLE, OWNER, ROUTES, Route
 from credit_wallet.pages.settings import PageSettings
-from credit_wallet.pages.visit import Entrance, Place, Visit
+from credit_wallet.pages.visit import LOOKS_ONLY, Entrance, Place, Visit
 from credit_wallet.pages.words import LANGUAGES, Words, chosen, text
 from credit_wallet.telemetry import Logger
 from credit_wallet.wire.ambiguity import (
@@ -71,8 +71,9 @@ class Pages:
         if path.startswith(_ASSETS):
             await _asset(path).send([request_id_of(scope["headers"])], send, head=scope["method"] == "HEAD")
             return
-        head = scope["method"] == "HEAD"
-        reply = await self._answer({**scope, "method": "GET"} if head else scope, receive)
+        if head := scope["method"] == "HEAD":
+            scope = {**scope, "method": "GET", LOOKS_ONLY: True}
+        reply = await self._answer(scope, receive)
         origins = self._settings.frame_origins if path.startswith(f"{FRAMED}/") or path == FRAMED else ()
         if isinstance(reply, Answer):
             await reply.send([*page_headers(origins), request_id_of(scope["headers"])], send, head=head)

@@ -26,6 +26,9 @@ from credit_wallet.wire.auth import Caller
 from credit_wallet.wire.mirrored import mirrored
 from credit_wallet.wire.people import People
 
+LOOKS_ONLY = "credit_wallet.looks_only"
+"""In the scope of a request for the headers alone, such as one of a chat that looks at a link in a message."""
+
 
 class Place(NamedTuple):
     """Where a page stands: the address of the wallet's pages, and whose wallet an operator looks at."""
