@@ -322,7 +322,7 @@ async def _completed(headers: Iterable[tuple[bytes, bytes]], scope: LitestarScop
     completed += [each for each in STANDING_HEADERS if each[0] not in present]
     if b"text/html" in dict(completed).get(b"content-type", b""):
         completed.append(PAGE_POLICY)
-    if b"x-wallet-balance" not in present:
+    if PRESENT not in scope and b"x-wallet-balance" not in present:
         completed += await caller_headers(scope["state"].get("caller"), _service(scope).wallets)
     if status == HTTP_405_METHOD_NOT_ALLOWED or scope.get("method") == "OPTIONS":
         # The framework names the methods of one handler; an address can have several.

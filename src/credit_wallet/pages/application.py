@@ -95,7 +95,7 @@ class Pages:
         except (WalletError, Refused) as error:
             return self._refusal(visit or self._stranger(scope), error)
         except Exception:
-            _log.error("page_failed", path=scope["path"], exception=format_exc())
+            _log.error("page_failed", path=scope["state"].get(ROUTE), exception=format_exc())
             return (visit or self._stranger(scope)).draw(
                 "error.html", status=500, title=text("Something went wrong"), detail=""
             )
