@@ -95,6 +95,7 @@ def serve(
         TrustedProxies(proxies) if (proxies := TRUSTED_PROXIES.read()) else None,
         public_url,
         FRAME_ORIGINS.read(),
+        test_payments,
     )
     with test_money(address) if test_payments else nullcontext(payment_settings(address=address)) as payments:
         takes_payments = payments is not None

@@ -1,0 +1,142 @@
+"""Yen, numbers and dates as people write them in each language."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import cache
+from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
+
+from markupsafe import Markup
+
+from credit_wallet.pages.words import Language
+
+_MONTHS = [
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+]
+_WEEKDAYS = {"en": ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"], "ja": ["月", "火", "水", "木", "金", "土", "日"]}
+MINUS = "−"
+
+
+class Formats:
+    """Formats values for ``language``, and instants in ``zone``."""
+
+    def __init__(self, language: Language, zone: str = "UTC") -> None:
+        self.language = language
+        self.zone = zone
+        self._zone = ZoneInfo(zone)
+
+    def yen(self, amount: str | int | None) -> str:
+        """An amount, exact: ``¥1,234.50``; in Japanese ``1,234.5円``. A dash where there is none."""
+        if amount is None:
+            return "–"
+        value = Decimal(amount)
+        digits = number(abs(value))
+        sign = MINUS if value < 0 else ""
+        return f"{sign}{digits}円" if self.language == "ja" else f"{sign}¥{digits}"
+
+    def money(self, amount: str | int | None, *, signed: bool = False) -> Markup:
+        """An amount as an element that programs and screen readers read too; ``signed`` writes a plus as well."""
+        if amount is None:
+            return Markup('<span class="none">–</span>')
+        value = Decimal(amount)
+        plus = "+" if signed and value > 0 else ""
+        kind = " negative" if value < 0 else " positive" if signed and value > 0 else ""
+        return Markup('<data class="money{}" value="{}">{}{}</data>').format(kind, amount, plus, self.yen(amount))
+
+    def number(self, value: str | int | Decimal | None) -> str:
+        """A number with its thousands apart."""
+        return "–" if value is None else number(value)
+
+    def percent(self, part: str | int, whole: str | int) -> int:
+        """How many hundredths of ``whole`` are ``part``, rounded down; 0 of nothing."""
+        total = Decimal(whole)
+        return int(Decimal(part) * 100 / total) if total > 0 else 0
+
+    def day(self, instant: str | datetime | None) -> str:
+        """A day: ``29 November 2026``, ``2026年11月29日``."""
+        if instant is None:
+            return "–"
+        at = self.local(instant)
+        return (
+            f"{at.year}年{at.month}月{at.day}日"
+            if self.language == "ja"
+            else f"{at.day} {_MONTHS[at.month - 1]} {at.year}"
+        )
+
+    def short_day(self, instant: str | datetime) -> str:
+        """A day within a year that is known: ``29 Nov``, ``11/29``."""
+        at = self.local(instant)
+        return f"{at.month}/{at.day}" if self.language == "ja" else f"{at.day} {_MONTHS[at.month - 1][:3]}"
+
+    def weekday(self, instant: str | datetime) -> str:
+        """The day of the week, short."""
+        return _WEEKDAYS[self.language][self.local(instant).weekday()]
+
+    def time(self, instant: str | datetime | None) -> Markup:
+        """An instant to the minute as a ``time`` element: ``29 Nov 2026, 14:03``, ``2026年11月29日 14:03``."""
+        if instant is None:
+            return Markup('<span class="none">–</span>')
+        at = self.local(instant)
+        clock = f"{at:%H:%M}"
+        if self.language == "ja":
+            shown = f"{at.year}年{at.month}月{at.day}日 {clock}"
+        else:
+            shown = f"{at.day} {_MONTHS[at.month - 1][:3]} {at.year}, {clock}"
+        return Markup('<time datetime="{}" title="{}">{}</time>').format(
+            at.isoformat(), f"{at:%H:%M:%S} {self.zone}", shown
+        )
+
+    def month(self, cycle: str) -> str:
+        """A billing cycle, ``2026-11``: ``November 2026``, ``2026年11月``."""
+        year, month = cycle.split("-")[:2]
+        return f"{year}年{int(month)}月" if self.language == "ja" else f"{_MONTHS[int(month) - 1]} {year}"
+
+    def duration(self, seconds: float) -> str:
+        """A span in the largest unit that fits: ``3 days``, ``3日``."""
+        for unit, english, japanese in ((86_400, "day", "日"), (3_600, "hour", "時間"), (60, "minute", "分")):
+            if seconds >= unit:
+                n = round(seconds / unit)
+                return f"{n}{japanese}" if self.language == "ja" else f"{n} {english}{'s' if n != 1 else ''}"
+        n = round(seconds)
+        return f"{n}秒" if self.language == "ja" else f"{n} second{'s' if n != 1 else ''}"
+
+    def local(self, instant: str | datetime) -> datetime:
+        """An instant in the zone; a date alone is that day's start there."""
+        at = datetime.fromisoformat(instant) if isinstance(instant, str) else instant
+        if at.tzinfo is None:
+            at = at.replace(tzinfo=self._zone)
+        return at.astimezone(self._zone)
+
+    def today(self, days: int = 0) -> str:
+        """Today in the zone, or ``days`` later, as ``YYYY-MM-DD``."""
+        return f"{datetime.now(UTC).astimezone(self._zone) + timedelta(days=days):%Y-%m-%d}"
+
+    def functions(self) -> dict[str, Any]:
+        """What templates call."""
+        return {
+            "yen": self.yen,
+            "money": self.money,
+            "number": self.number,
+            "percent": self.percent,
+            "day": self.day,
+            "short_day": self.short_day,
+            "weekday": self.weekday,
+            "time": self.time,
+            "month": self.month,
+            "duration": self.duration,
+        }
+
+
+def number(value: str | int | Decimal) -> str:
+    """A number with commas, all its decimals, and none that say nothing."""
+    exact = Decimal(value)
+    return f"{exact:,.0f}" if exact == exact.to_integral_value() else f"{exact.normalize():,f}"
+
+
+@cache
+def zones() -> frozenset[str]:
+    """The names of all time zones; finding them takes a look at each file once."""
+    return frozenset(available_timezones())
