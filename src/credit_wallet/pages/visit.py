@@ -27,6 +27,9 @@ from credit_wallet.wire.mirrored import mirrored
 from credit_wallet.wire.people import People
 
 
+HTTP_OK = 200
+
+
 class Place(NamedTuple):
     """Where a page stands: the address of the wallet's pages, and whose wallet an operator looks at."""
 
@@ -123,11 +126,17 @@ class Visit:
             headers["X-Act-Note"] = note
         return await self._api.ask(method, self.place.api(path), query, body, headers)
 
-    def download(self, path: str, **query: Any) -> AsgiApp:
-        """What the API answers, passed on as it comes."""
+    def download(self, path: str, name: str, **query: Any) -> AsgiApp:
+        """What the API answers, passed on as it comes, to be kept as a file called ``name``."""
+        kept = (b"content-disposition", f'attachment; filename="{name}"'.encode("ascii"))
 
         async def answer(_scope: Scope, _receive: Receive, send: Send) -> None:
-            await self._api.hand_on(self.place.api(path), query, send)
+            async def send_on(message: Any) -> None:
+                if message["type"] == "http.response.start" and message["status"] == HTTP_OK:
+                    message = {**message, "headers": [*message["headers"], kept]}
+                await send(message)
+
+            await self._api.hand_on(self.place.api(path), query, send_on)
 
         return answer
 
@@ -140,7 +149,8 @@ class Visit:
     @property
     def has_wallet(self) -> bool:
         """Whether the page is one of a wallet."""
-        return self.session is not None and (self.place.base in (OWNER, FRAMED) or self.place.wallet_id is not None)
+        is_own = self.place.base in (OWNER, FRAMED) and self.caller is not None and self.caller.access is not None
+        return self.session is not None and (is_own or self.place.wallet_id is not None)
 
     async def show(self, template: str, *, status: int = 200, zone: str | None = None, **values: Any) -> Reply:
         """The page ``template``. Instants are in the wallet's time zone, or in ``zone``."""
