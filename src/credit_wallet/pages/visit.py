@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -76,7 +77,9 @@ class Visit:
         session: OpenSession | None,
         caller: Caller | None,
         csrf: str,
+        now: datetime,
     ) -> None:
+        self.now = now
         self.scope = scope
         self.settings = settings
         self.place = place
@@ -163,7 +166,7 @@ class Visit:
         self, template: str, *, status: int = 200, zone: str | None = None, wallet: Any = None, **values: Any
     ) -> Answer:
         """The same for a page that needs nothing of the API."""
-        formats = Formats(self.words.language, zone or self._tastes.get("zone", "UTC"))
+        formats = Formats(self.words.language, zone or self._tastes.get("zone", "UTC"), self.now)
         context = {
             **formats.functions(),
             "formats": formats,
