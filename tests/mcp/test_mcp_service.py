@@ -104,15 +104,12 @@ def test_a_key_that_is_revoked_meanwhile_sees_nothing_more(ledger: Ledger) -> No
 # The import of the SDK
 
 _AHEAD = """
-import threading
-from credit_wallet.http import mcp_routes, serve
-_ahead = mcp_routes.imported_ahead
-def announced(then):
-    def done():
-        then()
-        open({path!r}, "w").write("done")
-    return _ahead(done)
-serve.imported_ahead = announced
+from credit_wallet.http import serve
+_prepare = serve.prepare
+def announced():
+    _prepare()
+    open({path!r}, "w").write("done")
+serve.prepare = announced
 """
 
 
@@ -153,9 +150,6 @@ def test_a_first_call_that_waits_for_the_import_blocks_nobody(
 
 def test_without_the_extra_nothing_is_imported_and_nothing_logged(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "credit_wallet.mcp.streamable_http", None)
-    called: list[str] = []
     with capture_logs() as logs:
-        thread = mcp_routes.imported_ahead(lambda: called.append("done"))
-        thread.start()
-        thread.join()
-    assert (called, logs) == ([], [])
+        mcp_routes.import_ahead()
+    assert logs == []

@@ -125,7 +125,8 @@ class Pages:
             return await route.run(visit)
         except (WalletError, Refused) as error:
             refused = _as_refused(error)
-            if refused.status == 401 or route.page is None:
+            has_ended = refused.status == 401 and route.who != "anybody"
+            if has_ended or route.page is None:
                 raise
             visit.refused = refused
             return await route.page(visit)
@@ -178,7 +179,8 @@ class Pages:
             session, caller = await self._people.session(secret, address_of(scope))
             if session.embedded != in_frame:
                 return None, None
-            if session.rotate_due and scope["method"] == "GET" and (renewed := await self._people.rotate(secret)):
+            renews = session.rotate_due and scope["method"] == "GET"
+            if renews and (renewed := await self._people.rotate(secret, address_of(scope))):
                 headers.append((b"set-cookie", self._cookies.set_session(renewed, in_frame=in_frame).encode()))
         except Unauthorized:
             headers.append((b"set-cookie", self._cookies.end_session(in_frame=in_frame).encode()))

@@ -177,7 +177,7 @@ class Visit:
             "csrf": self.csrf,
             "refused": self.refused,
             "new_key": new_idempotency_key,
-            "navigation": navigation(self),
+            "navigation": navigation(self, of_wallet=wallet is not None),
             **values,
         }
         if self.refused is not None and status == 200:

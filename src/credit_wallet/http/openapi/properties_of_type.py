@@ -276,6 +276,10 @@ PROPERTIES_OF_TYPE: dict[str, About] = {
         "Where to send your customer. It works once, and is shown this once.",
         ("https://pay.example.com/enter/cw_link_…",),
     ),
+    "WalletLink.frame_url": _A(
+        "The same link for a frame in a page of an origin of `CREDIT_WALLET_FRAME_ORIGINS`; null when there is none.",
+        ("https://pay.example.com/framed/enter/cw_link_…",),
+    ),
     "WalletLink.expires_at": _time("When the link can no longer be opened."),
     "CreatedOperatorKey.token": _A("The token. It is shown this once; only its hash is stored.", ("cw_operator_…",)),
     "CreateOperatorBody.role": _A("What the operator is there for.", ("support",)),
