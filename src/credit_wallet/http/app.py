@@ -121,7 +121,7 @@ def create_app(
     authenticator = Authenticator(wallets, settings.operator_keys, settings.metrics_key)
     api = _Serving(Service(wallets, settings, metrics, authenticator, payments))
     shown = PageSettings(settings.public_url, settings.frame_origins, settings.takes_test_money)
-    pages = Pages(api, People(wallets, authenticator), shown)
+    pages = Pages(api, People(wallets, authenticator), shown, wallets.clock.now)
     application: AsgiApp = _ForPeople(pages, api, metrics.traffic)
     if fast_lane:
         application = FastLane(application, wallets, authenticator, settings.topup_url, metrics.traffic)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from hashlib import sha256
 from traceback import format_exc
 from typing import Final
@@ -22,6 +23,7 @@ from credit_wallet.pages.routes import CONSOLE, OWNER, ROUTES, Route
 from credit_wallet.pages.settings import PageSettings
 from credit_wallet.pages.visit import LOOKS_ONLY, Entrance, Place, Visit
 from credit_wallet.pages.words import LANGUAGES, Words, chosen, text
+from credit_wallet.runtime.steady_clock import utc_now
 from credit_wallet.telemetry import Logger
 from credit_wallet.wire.ambiguity import (
     distinct_query,
@@ -58,8 +60,11 @@ def is_page(path: str) -> bool:
 class Pages:
     """Answers people, with what ``api`` answers."""
 
-    def __init__(self, api: AsgiApp, people: People, settings: PageSettings) -> None:
+    def __init__(
+        self, api: AsgiApp, people: People, settings: PageSettings, now: Callable[[], datetime] = utc_now
+    ) -> None:
         self._api = api
+        self._now = now
         self._people = people
         self._settings = settings
         self._cookies = Cookies(https=settings.https)
@@ -224,6 +229,7 @@ class Pages:
             session=session,
             caller=caller,
             csrf=csrf,
+            now=self._now(),
         )
 
     def _taste(self, visit: Visit) -> Answer | None:

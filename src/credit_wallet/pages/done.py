@@ -8,5 +8,7 @@ from credit_wallet.pages.words import text
 
 DONE: Final = {
     "saved": text("Saved."),
+    "payment-canceled": text("The payment is given up. Nothing was taken."),
+    "moved": text("The credit is in the other wallet."),
     "key-revoked": text("The key is revoked. It opens nothing any more."),
 }

@@ -21,10 +21,11 @@ MINUS = "−"
 
 
 class Formats:
-    """Formats values for ``language``, and instants in ``zone``."""
+    """Formats values for ``language``, and instants in ``zone``, seen from ``now``."""
 
-    def __init__(self, language: Language, zone: str = "UTC") -> None:
+    def __init__(self, language: Language, zone: str = "UTC", now: datetime | None = None) -> None:
         self.language = language
+        self.now = now or datetime.now(UTC)
         self.zone = zone
         self._zone = ZoneInfo(zone)
 
@@ -103,6 +104,10 @@ class Formats:
         n = round(seconds)
         return f"{n}秒" if self.language == "ja" else f"{n} second{'s' if n != 1 else ''}"
 
+    def until(self, instant: str | datetime) -> str:
+        """How long it is until an instant: ``3 hours``."""
+        return self.duration(max((self.local(instant) - self.now).total_seconds(), 0))
+
     def local(self, instant: str | datetime) -> datetime:
         """An instant in the zone; a date alone is that day's start there."""
         at = datetime.fromisoformat(instant) if isinstance(instant, str) else instant
@@ -112,7 +117,7 @@ class Formats:
 
     def today(self, days: int = 0) -> str:
         """Today in the zone, or ``days`` later, as ``YYYY-MM-DD``."""
-        return f"{datetime.now(UTC).astimezone(self._zone) + timedelta(days=days):%Y-%m-%d}"
+        return f"{self.now.astimezone(self._zone) + timedelta(days=days):%Y-%m-%d}"
 
     def functions(self) -> dict[str, Any]:
         """What templates call."""
@@ -127,6 +132,7 @@ class Formats:
             "time": self.time,
             "month": self.month,
             "duration": self.duration,
+            "until": self.until,
         }
 
 
