@@ -8,5 +8,9 @@ from credit_wallet.pages.words import text
 
 DONE: Final = {
     "saved": text("Saved."),
+    "budget-made": text("The budget is made. It counts from now on."),
+    "budget-raised": text("The budget is raised."),
+    "budget-raise-ended": text("The raise has ended: the limit itself counts again."),
+    "budget-deleted": text("The budget is deleted. It limits nothing any more."),
     "key-revoked": text("The key is revoked. It opens nothing any more."),
 }
