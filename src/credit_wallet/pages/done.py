@@ -12,5 +12,6 @@ DONE: Final = {
     "budget-raised": text("The budget is raised."),
     "budget-raise-ended": text("The raise has ended: the limit itself counts again."),
     "budget-deleted": text("The budget is deleted. It limits nothing any more."),
+    "signed-out-everywhere": text("You are signed out everywhere."),
     "key-revoked": text("The key is revoked. It opens nothing any more."),
 }

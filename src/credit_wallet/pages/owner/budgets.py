@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
@@ -115,7 +114,7 @@ async def create_budget(visit: Visit) -> Reply:
         window=form.optional("window"),
         mode=form.optional("mode"),
         label=form.optional("label"),
-        shares_pct=_shares(form),
+        shares_pct=form.percentages("shares_pct") or None,
         time_zone=form.optional("time_zone"),
         week_start=form.optional("week_start"),
     )
@@ -177,7 +176,7 @@ async def configure_budget(visit: Visit) -> Reply:
         limit_yen=_number(form.amount("limit_yen")),
         limit_calls=_number(form.amount("limit_calls")),
         mode=form.optional("mode"),
-        shares_pct=_shares(form),
+        shares_pct=form.percentages("shares_pct") or None,
     )
     if "label" in form.fields:
         body["label"] = form.optional("label")
@@ -240,11 +239,6 @@ def _scope(form: Form) -> dict[str, str]:
     if fact := form.text("fact_name"):
         scope[fact] = EACH if form.checked("each_fact") else form.text("fact_value")
     return {name: value for name, value in scope.items() if value}
-
-
-def _shares(form: Form) -> list[int | str] | None:
-    given = re.split(r"[\s,、%％]+", form.text("shares_pct"))
-    return [int(share) if share.isdecimal() and len(share) < 9 else share for share in given if share] or None
 
 
 def _number(amount: str | None) -> int | str | None:
