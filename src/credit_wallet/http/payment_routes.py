@@ -19,7 +19,7 @@ from credit_wallet.http.routing import DocumentResponse, IdempotencyKey, page_si
 from credit_wallet.ledger.reading_lanes import DELIVERIES, OWNERS, PAYMENTS
 from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.payments.factory import configured
-from credit_wallet.payments.replies import TopupReply
+from credit_wallet.payments.replies import TopupOptions, TopupReply
 from credit_wallet.wire.asgi import Receive
 from credit_wallet.wire.auth import Caller, own_wallet
 from credit_wallet.wire.bodies import PayBackBody, TopupBody
@@ -74,6 +74,7 @@ def create_topup(
 
     Asks Stripe for a payment. Confirm `client_secret` with Stripe's card form, or with `checkout` send people to
     `checkout_url`. The wallet is credited when Stripe reports that the payment succeeded.
+    `GET /credit/topups/options` says which amounts and methods there are.
     """
     wallet_id = own_wallet(caller)
     key = required_key(idempotency_key)
@@ -83,6 +84,7 @@ def create_topup(
         data.amount_yen,
         idempotency_key=key,
         flow="checkout" if data.checkout else "intent",
+        offer=data.offer(),
         actor=caller.actor,
     )
     return DocumentResponse(reply, headers={"Idempotent-Replayed": "true"} if reply.replayed else {})
@@ -98,6 +100,20 @@ def list_topups(
     The wallet's top-ups through Stripe, newest first.
     """
     return TopupPage(wallets.topups.list(own_wallet(caller), limit=limit))
+
+
+@get("/credit/topups/options", **route(TAG, needs="manage"))
+@on_lane(OWNERS)
+def get_topup_options(
+    caller: GivenCaller,  # noqa: ARG001 - any owner may ask
+    wallets: GivenWallets,  # noqa: ARG001 - it runs on one of their lanes
+    payments: GivenPayments,
+) -> TopupOptions:
+    """Get top-up options
+
+    Whether and how owners can pay: amounts and payment methods.
+    """
+    return TopupOptions() if payments is None else payments.options()
 
 
 @get("/credit/topups/{topup_id:str}", **route(TAG, "topup_not_found", *_STRIPE_CODES, needs="manage"))
@@ -192,4 +208,12 @@ def _own_topup(wallets: CreditWallet, caller: Caller, topup_id: str) -> TopupVie
     return topup
 
 
-PAYMENT_ROUTES = (create_topup, list_topups, get_topup, cancel_topup, pay_back_topup, receive_stripe_event)
+PAYMENT_ROUTES = (
+    create_topup,
+    list_topups,
+    get_topup_options,
+    get_topup,
+    cancel_topup,
+    pay_back_topup,
+    receive_stripe_event,
+)

@@ -21,7 +21,7 @@ from credit_wallet.pages.formats import zones
 from credit_wallet.pages.forms import Form, read_form
 from credit_wallet.pages.routes import CONSOLE, OWNER, ROUTES, Route
 from credit_wallet.pages.settings import PageSettings
-from credit_wallet.pages.visit import Doors, Place, Visit
+from credit_wallet.pages.visit import LOOKS_ONLY, Entrance, Place, Visit
 from credit_wallet.pages.words import LANGUAGES, Words, chosen, text
 from credit_wallet.runtime.steady_clock import utc_now
 from credit_wallet.telemetry import Logger
@@ -76,8 +76,9 @@ class Pages:
         if path.startswith(_ASSETS):
             await _asset(path).send([request_id_of(scope["headers"])], send, head=scope["method"] == "HEAD")
             return
-        head = scope["method"] == "HEAD"
-        reply = await self._answer({**scope, "method": "GET"} if head else scope, receive)
+        if head := scope["method"] == "HEAD":
+            scope = {**scope, "method": "GET", LOOKS_ONLY: True}
+        reply = await self._answer(scope, receive)
         origins = self._settings.frame_origins if path.startswith(f"{FRAMED}/") or path == FRAMED else ()
         if isinstance(reply, Answer):
             await reply.send([*page_headers(origins), request_id_of(scope["headers"])], send, head=head)
@@ -125,7 +126,8 @@ class Pages:
             return await route.run(visit)
         except (WalletError, Refused) as error:
             refused = _as_refused(error)
-            if refused.status == 401 or route.page is None:
+            has_ended = refused.status == 401 and route.who != "anybody"
+            if has_ended or route.page is None:
                 raise
             visit.refused = refused
             return await route.page(visit)
@@ -178,7 +180,8 @@ class Pages:
             session, caller = await self._people.session(secret, address_of(scope))
             if session.embedded != in_frame:
                 return None, None
-            if session.rotate_due and scope["method"] == "GET" and (renewed := await self._people.rotate(secret)):
+            renews = session.rotate_due and scope["method"] == "GET"
+            if renews and (renewed := await self._people.rotate(secret, address_of(scope))):
                 headers.append((b"set-cookie", self._cookies.set_session(renewed, in_frame=in_frame).encode()))
         except Unauthorized:
             headers.append((b"set-cookie", self._cookies.end_session(in_frame=in_frame).encode()))
@@ -218,7 +221,7 @@ class Pages:
             scope,
             self._settings,
             place,
-            doors=Doors(self._people, self._cookies),
+            entrance=Entrance(self._people, self._cookies),
             words=Words(chosen(query.get("language") or asked, accepted)),
             tastes=tastes,
             query=query,

@@ -55,7 +55,7 @@ class Form:
         return self.text(name) or None
 
     def whole(self, name: str) -> int | str | None:
-        """A whole number, None when the field is empty. What is no number is passed on for the API to refuse."""
+        """A whole number, None when the field is empty. Any other text is passed on for the API to refuse."""
         given = self.text(name).replace(",", "").removeprefix("¥")
         if not given:
             return None

@@ -27,6 +27,9 @@ from credit_wallet.wire.auth import Caller
 from credit_wallet.wire.mirrored import mirrored
 from credit_wallet.wire.people import People
 
+LOOKS_ONLY = "credit_wallet.looks_only"
+"""In the scope of a request for the headers alone, such as one of a chat that looks at a link in a message."""
+
 
 class Place(NamedTuple):
     """Where a page stands: the address of the wallet's pages, and whose wallet an operator looks at."""
@@ -49,7 +52,7 @@ class Place(NamedTuple):
         return path if self.wallet_id is None else mirrored(path, self.wallet_id)
 
 
-class Doors(NamedTuple):
+class Entrance(NamedTuple):
     """What sign-in and sign-out need: sessions, and the cookies that carry them."""
 
     people: People
@@ -66,7 +69,7 @@ class Visit:
         settings: PageSettings,
         place: Place,
         *,
-        doors: Doors,
+        entrance: Entrance,
         words: Words,
         tastes: Mapping[Taste, str],
         query: Mapping[str, str],
@@ -80,7 +83,7 @@ class Visit:
         self.scope = scope
         self.settings = settings
         self.place = place
-        self.doors = doors
+        self.entrance = entrance
         self.words = words
         self.query = query
         self.params = params
@@ -167,7 +170,7 @@ class Visit:
             "csrf": self.csrf,
             "refused": self.refused,
             "new_key": new_idempotency_key,
-            "navigation": navigation(self),
+            "navigation": navigation(self, of_wallet=wallet is not None),
             **values,
         }
         if self.refused is not None and status == 200:
@@ -186,7 +189,7 @@ class Visit:
     @property
     def secret(self) -> str | None:
         """The secret of the session, from its cookie."""
-        return self.doors.cookies.session(cookies_of(self.scope["headers"]), in_frame=self.place.in_frame)
+        return self.entrance.cookies.session(cookies_of(self.scope["headers"]), in_frame=self.place.in_frame)
 
     @property
     def done_text(self) -> Markup | None:
