@@ -81,14 +81,18 @@ class Formats:
         if instant is None:
             return Markup('<span class="none">–</span>')
         at = self.local(instant)
+        return _time(at, f"{at:%H:%M:%S} {self.zone}", self._minute(at))
+
+    def time_as(self, instant: str | datetime, shown: str) -> Markup:
+        """An instant as a ``time`` element that says it in other words, such as ``in 3 hours``."""
+        at = self.local(instant)
+        return _time(at, f"{self._minute(at)} {self.zone}", shown)
+
+    def _minute(self, at: datetime) -> str:
         clock = f"{at:%H:%M}"
         if self.language == "ja":
-            shown = f"{at.year}年{at.month}月{at.day}日 {clock}"
-        else:
-            shown = f"{at.day} {_MONTHS[at.month - 1][:3]} {at.year}, {clock}"
-        return Markup('<time datetime="{}" title="{}">{}</time>').format(
-            at.isoformat(), f"{at:%H:%M:%S} {self.zone}", shown
-        )
+            return f"{at.year}年{at.month}月{at.day}日 {clock}"
+        return f"{at.day} {_MONTHS[at.month - 1][:3]} {at.year}, {clock}"
 
     def month(self, cycle: str) -> str:
         """A billing cycle, ``2026-11``: ``November 2026``, ``2026年11月``."""
@@ -130,10 +134,15 @@ class Formats:
             "short_day": self.short_day,
             "weekday": self.weekday,
             "time": self.time,
+            "time_as": self.time_as,
             "month": self.month,
             "duration": self.duration,
             "until": self.until,
         }
+
+
+def _time(at: datetime, title: str, shown: str) -> Markup:
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(at.isoformat(), title, shown)
 
 
 def number(value: str | int | Decimal) -> str:

@@ -10,3 +10,4 @@ from credit_wallet.pages.owner import (  # noqa: F401 - each declares its pages
     topups,
     transfers,
 )
+from credit_wallet.pages.owner import budgets, keys, overview, settings  # noqa: F401 - each declares its pages
