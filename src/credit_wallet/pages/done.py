@@ -9,4 +9,5 @@ from credit_wallet.pages.words import text
 DONE: Final = {
     "saved": text("Saved."),
     "key-revoked": text("The key is revoked. It opens nothing any more."),
+    "wallet-there": text("A wallet has this reference already: this one. Nothing was made."),
 }
