@@ -262,19 +262,21 @@ def wallet_merge(wallet_id: int, into_wallet: int, reason: CorrectionReason, not
         show(wallets.merge(wallet_id, into_wallet, reason=reason, note=note))
 
 
-@commands.command("link")
+@commands.command("hand-over")
 @wallet_id
 @click.argument("reference", metavar="REFERENCE")
 @click.option("--rotate-token", is_flag=True, help="Hand it over: a new owner token, and every other one ends.")
 @reason("other")
 @optional_note
-def wallet_link(wallet_id: int, reference: str, rotate_token: bool, reason: CorrectionReason, note: str | None) -> None:
+def wallet_hand_over(
+    wallet_id: int, reference: str, rotate_token: bool, reason: CorrectionReason, note: str | None
+) -> None:
     """Attach wallet ID to the customer REFERENCE.
 
     A new owner token is shown only once.
     """
     with open_wallets() as wallets:
-        show(wallets.link(wallet_id, reference, rotate_token=rotate_token, reason=reason, note=note))
+        show(wallets.hand_over(wallet_id, reference, rotate_token=rotate_token, reason=reason, note=note))
 
 
 @commands.command("erase")

@@ -36,7 +36,7 @@ class ReferencedWallet(Struct, frozen=True):
     created: bool
 
 
-class LinkedWallet(Struct, frozen=True):
+class HandedOverWallet(Struct, frozen=True):
     """A wallet that was attached to a customer, and its new owner token, shown this once, if it was handed over."""
 
     wallet_id: int

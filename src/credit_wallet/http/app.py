@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, MutableMapping, Sequence
 from functools import cache
 from traceback import format_exception
 from typing import Any, NamedTuple, cast
@@ -13,7 +13,7 @@ from litestar.di import Provide
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
 from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
-from litestar.status_codes import HTTP_405_METHOD_NOT_ALLOWED
+from litestar.status_codes import HTTP_404_NOT_FOUND, HTTP_405_METHOD_NOT_ALLOWED
 from litestar.types import Message
 from litestar.types import Scope as LitestarScope
 from msgspec import DecodeError
@@ -56,6 +56,7 @@ from credit_wallet.http.transfer_routes import TRANSFER_ROUTES
 from credit_wallet.http.usage_routes import USAGE_ROUTES
 from credit_wallet.http.wallet_routes import WALLET_ROUTES
 from credit_wallet.ledger.wallet import CreditWallet
+from credit_wallet.pages.answers import wants_page
 from credit_wallet.pages.application import Pages, is_page
 from credit_wallet.pages.settings import PageSettings
 from credit_wallet.payments.replies import Payments
@@ -71,9 +72,9 @@ from credit_wallet.wire.headers import (
     request_id_of,
     sent_request_id,
 )
+from credit_wallet.wire.people import People
 from credit_wallet.wire.presenters import caller_headers
 from credit_wallet.wire.problems import MethodNotAllowed, NotFound, body_refused, code_of, refusal
-from credit_wallet.wire.sessions import Sessions
 
 _SERVICE = "credit_wallet.service"
 
@@ -120,7 +121,7 @@ def create_app(
     authenticator = Authenticator(wallets, settings.operator_keys, settings.metrics_key)
     api = _Serving(Service(wallets, settings, metrics, authenticator, payments))
     shown = PageSettings(settings.public_url, settings.frame_origins, settings.takes_test_money)
-    pages = Pages(api, Sessions(wallets, authenticator), shown)
+    pages = Pages(api, People(wallets, authenticator), shown)
     application: AsgiApp = _ForPeople(pages, api, metrics.traffic)
     if fast_lane:
         application = FastLane(application, wallets, authenticator, settings.topup_url, metrics.traffic)
@@ -146,11 +147,31 @@ class _ForPeople:
         self._traffic = traffic
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not is_page(scope["path"]):
+        if scope["type"] == "http" and is_page(scope["path"]):
+            scope.setdefault("state", {})
+            await self._pages(scope, receive, Watched(scope, send, self._traffic).send)
+        elif scope["type"] == "http" and wants_page(scope):
+            await self._api(scope, receive, _PageInstead(self._pages, scope, send).send)
+        else:
             await self._api(scope, receive, send)
-            return
-        scope.setdefault("state", {})
-        await self._pages(scope, receive, Watched(scope, send, self._traffic).send)
+
+
+class _PageInstead:
+    """Sends what the API answers, and a page to a person who asks for an address that nobody has."""
+
+    def __init__(self, pages: Pages, scope: Scope, send: Send) -> None:
+        self._pages = pages
+        self._scope = scope
+        self._send = send
+        self._is_replaced = False
+
+    async def send(self, message: MutableMapping[str, Any]) -> None:
+        is_missing = message["type"] == "http.response.start" and message["status"] == HTTP_404_NOT_FOUND
+        if is_missing and not self._scope["state"].get(ROUTE):
+            self._is_replaced = True
+            await self._pages.not_found(self._scope, self._send)
+        if not self._is_replaced:
+            await self._send(message)
 
 
 class _Serving:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cache
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
-from credit_wallet.wire.asgi import AsgiApp, RawHeaders, Send
+from credit_wallet.wire.asgi import AsgiApp, RawHeaders, Scope, Send
 
 HTML = "text/html; charset=utf-8"
 
@@ -66,6 +65,8 @@ def page_headers(frame_origins: tuple[str, ...]) -> RawHeaders:
     ]
 
 
-def wants_page(accept: Sequence[Any]) -> bool:
-    """Whether whoever asks is a browser that shows pages, by the header ``Accept``."""
-    return any("text/html" in str(each) for each in accept)
+def wants_page(scope: Scope) -> bool:
+    """Whether whoever asks is a browser that shows pages: it says so, and brings no token."""
+    headers = dict(scope["headers"])
+    is_reading = scope["method"] == "GET" and b"authorization" not in headers and b"x-api-key" not in headers
+    return is_reading and b"text/html" in headers.get(b"accept", b"")

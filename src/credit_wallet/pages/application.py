@@ -10,6 +10,7 @@ from traceback import format_exc
 from typing import Final
 from urllib.parse import quote
 
+from credit_wallet.domain.sessions import OpenSession
 from credit_wallet.errors import Forbidden, Unauthorized, WalletError
 from credit_wallet.pages.answers import Answer, Reply, page_headers, redirect
 from credit_wallet.pages.api import Refused
@@ -28,11 +29,11 @@ from credit_wallet.wire.ambiguity import (
     require_only_spelling,
     require_single_headers,
 )
-from credit_wallet.wire.asgi import REFUSED, ROUTE, AsgiApp, RawHeaders, Receive, Scope, Send
+from credit_wallet.wire.asgi import REFUSED, ROUTE, AsgiApp, RawHeaders, Receive, Scope, Send, address_of
 from credit_wallet.wire.auth import Caller
 from credit_wallet.wire.headers import request_id_of
+from credit_wallet.wire.people import People
 from credit_wallet.wire.problems import problem_of
-from credit_wallet.wire.sessions import OpenSession, Sessions
 
 THEMES: Final = ("auto", "light", "dark")
 
@@ -57,9 +58,9 @@ def is_page(path: str) -> bool:
 class Pages:
     """Answers people, with what ``api`` answers."""
 
-    def __init__(self, api: AsgiApp, sessions: Sessions, settings: PageSettings) -> None:
+    def __init__(self, api: AsgiApp, people: People, settings: PageSettings) -> None:
         self._api = api
-        self._sessions = sessions
+        self._people = people
         self._settings = settings
         self._cookies = Cookies(https=settings.https)
         import_pages()
@@ -77,6 +78,11 @@ class Pages:
             await reply.send([*page_headers(origins), request_id_of(scope["headers"])], send, head=head)
         else:
             await reply(scope, receive, send)
+
+    async def not_found(self, scope: Scope, send: Send) -> None:
+        """Answer a person who asks for an address that neither pages nor API have."""
+        reply = self._refusal(self._stranger(scope), _not_found(scope["path"], "GET"))
+        await reply.send([*page_headers(()), request_id_of(scope["headers"])], send)
 
     async def _answer(self, scope: Scope, receive: Receive) -> Reply:
         """The answer, whatever happens."""
@@ -114,7 +120,8 @@ class Pages:
             return await route.run(visit)
         except (WalletError, Refused) as error:
             refused = _as_refused(error)
-            if refused.status == 401 or route.page is None:
+            has_ended = refused.status == 401 and route.who != "anybody"
+            if has_ended or route.page is None:
                 raise
             visit.refused = refused
             return await route.page(visit)
@@ -164,11 +171,10 @@ class Pages:
         if not secret:
             return None, None
         try:
-            session, caller = await self._sessions.open(secret)
-            if session.in_frame != in_frame:
+            session, caller = await self._people.session(secret, address_of(scope))
+            if session.embedded != in_frame:
                 return None, None
-            if session.rotate_due and scope["method"] == "GET":
-                renewed = await self._sessions.rotate(secret)
+            if session.rotate_due and scope["method"] == "GET" and (renewed := await self._people.rotate(secret)):
                 headers.append((b"set-cookie", self._cookies.set_session(renewed, in_frame=in_frame).encode()))
         except Unauthorized:
             headers.append((b"set-cookie", self._cookies.end_session(in_frame=in_frame).encode()))
@@ -208,7 +214,7 @@ class Pages:
             scope,
             self._settings,
             place,
-            doors=Doors(self._sessions, self._cookies),
+            doors=Doors(self._people, self._cookies),
             words=Words(chosen(query.get("language") or asked, accepted)),
             tastes=tastes,
             query=query,
@@ -241,7 +247,7 @@ class Pages:
         back = "" if visit.scope["method"] != "GET" else f"?next={quote(visit.path, safe='/')}"
         return redirect(f"/sign-in{back}").with_headers(visit.headers)
 
-    def _refusal(self, visit: Visit, error: Exception) -> Reply:
+    def _refusal(self, visit: Visit, error: Exception) -> Answer:
         """The page that says why."""
         refused = _as_refused(error)
         if refused.status == 401 and visit.session is not None:

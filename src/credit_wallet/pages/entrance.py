@@ -40,7 +40,7 @@ async def sign_in(visit: Visit) -> Reply:
     if not 0 < len(token) <= MAX_TOKEN_LENGTH:
         raise Unauthorized("enter the token that you were given", field="token")
     try:
-        begun = await visit.doors.sessions.sign_in(token, address_of(visit.scope))
+        begun = await visit.doors.people.sign_in(token, address_of(visit.scope), earlier=visit.secret)
     except Unauthorized as refusal:
         raise Unauthorized("no token that is known here; check that you copied all of it", field="token") from refusal
     cookie = visit.doors.cookies.set_session(begun.secret, in_frame=False)
@@ -74,17 +74,19 @@ async def enter_frame(visit: Visit) -> Reply:
 async def _enter(visit: Visit, base: str) -> Reply:
     in_frame = base == FRAMED
     try:
-        begun = await visit.doors.sessions.enter(visit.params["link"], address_of(visit.scope), in_frame=in_frame)
+        begun = await visit.doors.people.enter(
+            visit.params["link"], address_of(visit.scope), embedded=in_frame, earlier=visit.secret
+        )
     except (Unauthorized, Forbidden, TooManyFailures):
         return visit.draw("ended.html", status=401)
     cookie = visit.doors.cookies.set_session(begun.secret, in_frame=in_frame)
-    return redirect(f"{base}{begun.session.path}").with_headers([(b"set-cookie", cookie.encode())])
+    return redirect(base + begun.path.removeprefix(OWNER)).with_headers([(b"set-cookie", cookie.encode())])
 
 
 async def _end(visit: Visit) -> Answer:
     secret = visit.secret
     if secret is not None:
-        await visit.doors.sessions.end(secret)
+        await visit.doors.people.end(secret)
     cookie = visit.doors.cookies.end_session(in_frame=visit.place.in_frame)
     return redirect(f"{FRAMED}/ended" if visit.place.in_frame else "/").with_headers([(b"set-cookie", cookie.encode())])
 

@@ -70,14 +70,14 @@ class Navigation(NamedTuple):
     wallet: list[Link]
 
 
-def navigation(visit: Visit) -> Navigation:
-    """The sections that the visitor has."""
-    place = visit.place
+def navigation(visit: Visit, *, of_wallet: bool) -> Navigation:
+    """The sections that the visitor has; those of the wallet on pages that know it."""
+    place, caller = visit.place, visit.caller
+    is_operator = caller is not None and caller.operator is not None
+    sections = CUSTOMER_SECTIONS if place.of_operator else WALLET_SECTIONS
     return Navigation(
-        _links(visit, CONSOLE, CONSOLE_SECTIONS) if place.of_operator else [],
-        _links(visit, place.base, CUSTOMER_SECTIONS if place.of_operator else WALLET_SECTIONS)
-        if visit.has_wallet
-        else [],
+        _links(visit, CONSOLE, CONSOLE_SECTIONS) if place.of_operator and is_operator else [],
+        _links(visit, place.base, sections) if of_wallet else [],
     )
 
 

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 from markupsafe import Markup
 
+from credit_wallet.domain.sessions import OpenSession
 from credit_wallet.idempotency_keys import new_idempotency_key
 from credit_wallet.pages.answers import Answer, Reply, redirect
 from credit_wallet.pages.api import Api, Refused
@@ -23,7 +24,7 @@ from credit_wallet.pages.words import RefusedText, Words
 from credit_wallet.wire.asgi import AsgiApp, RawHeaders, Receive, Scope, Send
 from credit_wallet.wire.auth import Caller
 from credit_wallet.wire.mirrored import mirrored
-from credit_wallet.wire.sessions import OpenSession, Sessions
+from credit_wallet.wire.people import People
 
 
 class Place(NamedTuple):
@@ -50,7 +51,7 @@ class Place(NamedTuple):
 class Doors(NamedTuple):
     """What sign-in and sign-out need: sessions, and the cookies that carry them."""
 
-    sessions: Sessions
+    people: People
     cookies: Cookies
 
 
@@ -163,7 +164,7 @@ class Visit:
             "csrf": self.csrf,
             "refused": self.refused,
             "new_key": new_idempotency_key,
-            "navigation": navigation(self),
+            "navigation": navigation(self, of_wallet=wallet is not None),
             **values,
         }
         if self.refused is not None and status == 200:
