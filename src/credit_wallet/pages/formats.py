@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
@@ -47,6 +47,15 @@ class Formats:
         kind = " negative" if value < 0 else " positive" if signed and value > 0 else ""
         return Markup('<data class="money{}" value="{}">{}{}</data>').format(kind, amount, plus, self.yen(amount))
 
+    def whole(self, amount: str | int | None) -> Markup:
+        """An amount for lists that are looked over: whole yen, rounded towards zero; the exact one on hovering."""
+        if amount is None:
+            return Markup('<span class="none">–</span>')
+        value = Decimal(amount)
+        return Markup('<data class="money" value="{}" title="{}">{}</data>').format(
+            amount, self.yen(amount), self.yen(str(value.to_integral_value(ROUND_DOWN)))
+        )
+
     def number(self, value: str | int | Decimal | None) -> str:
         """A number with its thousands apart."""
         return "–" if value is None else number(value)
@@ -71,6 +80,17 @@ class Formats:
         """A day within a year that is known: ``29 Nov``, ``11/29``."""
         at = self.local(instant)
         return f"{at.month}/{at.day}" if self.language == "ja" else f"{at.day} {_MONTHS[at.month - 1][:3]}"
+
+    def date(self, instant: str | datetime | None) -> str:
+        """A day in lists, short and whole: ``29 Nov 2026``, ``2026/11/29``."""
+        if instant is None:
+            return "–"
+        at = self.local(instant)
+        return (
+            f"{at.year}/{at.month}/{at.day}"
+            if self.language == "ja"
+            else f"{at.day} {_MONTHS[at.month - 1][:3]} {at.year}"
+        )
 
     def weekday(self, instant: str | datetime) -> str:
         """The day of the week, short."""
@@ -128,6 +148,8 @@ class Formats:
         return {
             "yen": self.yen,
             "money": self.money,
+            "whole": self.whole,
+            "date": self.date,
             "number": self.number,
             "percent": self.percent,
             "day": self.day,

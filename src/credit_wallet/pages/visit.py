@@ -228,5 +228,9 @@ class Visit:
 
     def asked_with(self, name: str, value: Any) -> str:
         """The query of this page with another value of ``name``, as it stands in an address."""
-        kept = {key: held for key, held in self.query.items() if key not in (name, "done")}
-        return urlencode({**kept, name: value})
+        return self.asked_for(**{name: value})
+
+    def asked_for(self, **values: Any) -> str:
+        """The query of this page with other ``values``, without those that are None or empty."""
+        kept = {name: held for name, held in self.query.items() if name != "done"}
+        return urlencode({name: held for name, held in {**kept, **values}.items() if held not in (None, "")})
