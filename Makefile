@@ -11,7 +11,7 @@ PROSE := README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md docs examples packag
 COVERED_PERCENT := 94
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test quick coverage check format openapi bench smoke generated-clients drill wide deploy-check container-steps soak lock hooks dist release postgres test-postgres clean
+.PHONY: help setup browser-tools run demo test quick coverage check format openapi bench smoke generated-clients drill wide deploy-check container-steps soak lock hooks dist release postgres test-postgres clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ $(BIN)/python:
 	@echo "Creating $(VENV)/ with $(PYTHON)"
 	@$(PYTHON) -m venv $(VENV)
 
+browser-tools:
+	@tests/support/browser_tools.sh
+
 run: $(VENV)/runnable  ## the service with a demo wallet, until Ctrl-C; installs only what it needs
 	@echo "Starting the service"
 	@$(BIN)/credit-wallet --db sqlite:///$(DATA)/credit_wallet.db serve --demo --test-payments --port $(PORT)
@@ -46,13 +49,13 @@ run: $(VENV)/runnable  ## the service with a demo wallet, until Ctrl-C; installs
 demo: $(VENV)/runnable  ## a month of simulated agent traffic through the real rail
 	$(BIN)/credit-wallet demo
 
-test: setup  ## every test, with the cases and examples that show its rule: 15 to 20 minutes on two cores
+test: setup browser-tools  ## every test, with the cases and examples that show its rule: 15 to 20 minutes on two cores
 	$(BIN)/python -m pytest -n auto --dist worksteal
 
-quick: setup  ## the suite without what is marked slow
+quick: setup browser-tools  ## the suite without what is marked slow
 	$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow"
 
-coverage: setup  ## make wide, and what it covers: all of rules/ and domain/, and a floor for the rest
+coverage: setup browser-tools  ## make wide, and what it covers: all of rules/ and domain/, and a floor for the rest
 	rm -f .coverage .coverage.*
 	WIDE=1 $(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report=
 	$(BIN)/coverage report --fail-under=$(COVERED_PERCENT)
@@ -87,7 +90,7 @@ generated-clients: setup  ## clients that generators write from the OpenAPI docu
 drill: setup  ## what one tenant at its worst does to another's charges, in each way, with 500,000 entries; a table
 	$(BIN)/python tests/support/neighbours.py
 
-wide: setup  ## every test with all cases and examples, on every database that it names: an hour or more
+wide: setup browser-tools  ## every test with all cases and examples, on every database that it names: an hour or more
 	WIDE=1 $(BIN)/python -m pytest -n auto --dist worksteal
 
 deploy-check: setup  ## alert rules, dashboard, units and Containerfile by promtool, systemd-analyze and hadolint, fetched if need be
@@ -130,7 +133,7 @@ postgres:  ## PostgreSQL of version POSTGRES in Docker, for make test-postgres
 		--env POSTGRES_HOST_AUTH_METHOD=trust postgres:$(POSTGRES) -c max_connections=200 -c max_prepared_transactions=20
 	until docker exec credit-wallet-postgres pg_isready --quiet --host 127.0.0.1; do sleep 0.2; done
 
-test-postgres: setup  ## the tests of PostgreSQL, on the server of make postgres
+test-postgres: setup browser-tools  ## the tests of PostgreSQL, on the server of make postgres
 	CREDIT_WALLET_TEST_POSTGRES_URL=$${CREDIT_WALLET_TEST_POSTGRES_URL:-postgresql://postgres@127.0.0.1:54329/postgres} \
 		$(BIN)/python -m pytest -n auto --dist worksteal -k postgres
 

@@ -176,7 +176,7 @@ def test_a_payment_that_went_through_later_needs_nobody(wallets: CreditWallet, c
 
 
 def test_no_statement_reads_a_whole_table(
-    wallets: CreditWallet, db_url: str, monkeypatch: pytest.MonkeyPatch, clock: Clock
+    wallets: CreditWallet, db_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wallet_id = wallets.create().wallet_id
     wallets.topup(wallet_id, 10, idempotency_key="k")
@@ -187,7 +187,7 @@ def test_no_statement_reads_a_whole_table(
     wallets.ledger_overview()
     asked: dict[str, Any] = dict(recorded.asked)
     named = {"since": "2026-11-01", "most": 1_001, "shown": 5}
-    asked |= {statement: named for statement in overview_reads.SQL.values()}
+    asked |= dict.fromkeys(overview_reads.SQL.values(), named)
     for plan in plans_on_postgres(db_url, asked) if is_postgres(db_url) else plans_on_sqlite(recorded, asked):
         for line in plan.splitlines():
             is_whole = re.search("SCAN (am_credit_|w|c)", line) and "INDEX" not in line  # the rest are bounded parts

@@ -13,10 +13,13 @@ PATIENCE_SECONDS = 30
 
 
 class Served:
-    """Serves ``app`` at ``url`` in a with-block; its end waits for what is under way and for the lifespan."""
+    """Serves ``app`` at ``url`` in a with-block; its end waits for what is under way and for the lifespan.
 
-    def __init__(self, app: Any) -> None:
-        config = uvicorn.Config(app, port=0, log_config=None, access_log=False, timeout_graceful_shutdown=10)
+    ``port`` 0 is any free one.
+    """
+
+    def __init__(self, app: Any, port: int = 0) -> None:
+        config = uvicorn.Config(app, port=port, log_config=None, access_log=False, timeout_graceful_shutdown=10)
         self._server = _Announcing(config)
         self._thread = threading.Thread(target=self._run, name="served", daemon=True)
 

@@ -40,11 +40,13 @@ def new_app(
     notify: NotifySettings | None = None,
     fast_lane: bool = True,
     metrics_key: OperatorKey | None = None,
+    topup_url: str = TOPUP_URL,
+    **settings: Any,
 ) -> AsgiApp:
-    """The service's application on ``wallets``."""
+    """The service's application on ``wallets``; ``settings`` are others of ``ServiceSettings``."""
     keys = (operator_key("operator", OPERATOR_KEY),)
-    settings = ServiceSettings(keys, TOPUP_URL, notify or NotifySettings(), metrics_key=metrics_key)
-    return create_app(wallets, settings, Metrics(), payments=payments, fast_lane=fast_lane)
+    chosen = ServiceSettings(keys, topup_url, notify or NotifySettings(), metrics_key=metrics_key, **settings)
+    return create_app(wallets, chosen, Metrics(), payments=payments, fast_lane=fast_lane)
 
 
 class Api:
@@ -114,14 +116,19 @@ class Service:
     """``credit-wallet serve`` as a process; in a with-block it is stopped at the end."""
 
     def __init__(
-        self, db_url: str, *, port: int | None = None, adjust: str = "", environment: Mapping[str, str] | None = None
+        self,
+        db_url: str,
+        *arguments: str,
+        port: int | None = None,
+        adjust: str = "",
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         """Start it and wait until it is ready; ``adjust`` is Python that changes its limits first."""
         self.port = free_port() if port is None else port
         self.url = f"http://127.0.0.1:{self.port}"
         self._output = tempfile.TemporaryFile()  # noqa: SIM115
         self._process = subprocess.Popen(
-            [sys.executable, "-c", f"{adjust}\n{_MAIN}", "--db", db_url, "serve", "--port", str(self.port)],
+            [sys.executable, "-c", f"{adjust}\n{_MAIN}", "--db", db_url, "serve", "--port", str(self.port), *arguments],
             env={**os.environ, config.OPERATOR_KEY.name: OPERATOR_KEY, "PYTHONUNBUFFERED": "1", **(environment or {})},
             stdout=subprocess.PIPE,
             stderr=self._output,

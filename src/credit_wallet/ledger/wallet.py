@@ -243,8 +243,8 @@ class CreditWallet(WalletMovements, WalletHolds, WalletCorrections, WalletSettin
     def ledger_overview(self, *, zone: str = "UTC") -> LedgerOverview:
         """The whole ledger at a glance: what is outstanding, what moved in the last 15 days, and what needs a person.
 
-        Days are those of ``zone``, an IANA time zone. It costs the same at every size: ``maintenance.count_totals`` counts beforehand, which the worker calls. Raises
-        ``InvalidRequest``.
+        Days are those of ``zone``, an IANA time zone. It costs the same at every size: ``maintenance.count_totals``
+        counts beforehand, which the worker calls. Raises ``InvalidRequest``.
         """
         from credit_wallet.ledger.ledger_overview import overview_of_ledger
 
