@@ -80,8 +80,8 @@ def test_the_reference_of_a_closed_wallet_can_be_had_again(wallets: CreditWallet
     with pytest.raises(WalletClosed):
         wallets.create(reference="cust_1")
     with pytest.raises(WalletClosed):
-        wallets.link(old, None, rotate_token=True)
-    wallets.link(old, "cust_1 until 2026")
+        wallets.hand_over(old, None, rotate_token=True)
+    wallets.hand_over(old, "cust_1 until 2026")
     assert wallets.create(reference="cust_1").wallet_id != old
     assert wallets.verify() == []
 
@@ -96,12 +96,12 @@ def test_who_had_a_wallet_pays_nothing_and_hears_nothing_of_it(wallets: CreditWa
     wallet_id = wallets.create(reference="cust_1", auto_topup_threshold=100, auto_topup_amount=500).wallet_id
     old_id = wallets.topups.request(wallet_id, 500, idempotency_key="1").topup_id
     with pytest.raises(ClosingBlocked, match=old_id):
-        wallets.link(wallet_id, "cust_2", rotate_token=True)
+        wallets.hand_over(wallet_id, "cust_2", rotate_token=True)
     assert wallets.find(reference="cust_1").wallet_id == wallet_id
     wallets.topups.settle(wallet_id, old_id, paid("old"))
     wallets.targets.set(wallet_id, [WantedTarget(url="https://example.com/old")])
     assert wallets.topups.payer(wallet_id).payment_method == "pm of old"
-    wallets.link(wallet_id, "cust_2", rotate_token=True)
+    wallets.hand_over(wallet_id, "cust_2", rotate_token=True)
     shown = wallets.show(wallet_id)
     assert (shown.auto_topup_threshold, shown.auto_topup_amount, wallets.targets.list(wallet_id)) == (0, 0, [])
     disputed = (Clawback("dp_1", "dispute", 100, "withdrawn"),)

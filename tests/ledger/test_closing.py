@@ -414,17 +414,17 @@ def test_a_wallet_is_handed_over_and_nothing_of_the_old_owner_opens_it(wallets: 
     other = wallets.create(reference="cust_3")
     assert created.owner_token is not None
     key = wallets.keys.create(created.wallet_id)
-    linked = wallets.link(created.wallet_id, "cust_2", rotate_token=True, note="company sold")
+    linked = wallets.hand_over(created.wallet_id, "cust_2", rotate_token=True, note="company sold")
     assert linked.owner_token is not None
     for token in (created.owner_token, key.token):
         with pytest.raises(Unauthorized):
             wallets.tokens.authenticate(token)
     assert wallets.tokens.authenticate(linked.owner_token).wallet_id == created.wallet_id
     assert wallets.find(reference="cust_2").wallet_id == created.wallet_id
-    again = wallets.link(created.wallet_id, "cust_2", metadata={"plan": "b"})
+    again = wallets.hand_over(created.wallet_id, "cust_2", metadata={"plan": "b"})
     assert (again.owner_token, wallets.show(created.wallet_id).metadata) == (None, {"plan": "b"})
     with pytest.raises(ReferenceInUse):
-        wallets.link(other.wallet_id, "cust_2")
+        wallets.hand_over(other.wallet_id, "cust_2")
     assert wallets.find(reference="cust_3").wallet_id == other.wallet_id
-    assert kinds_of_acts(wallets, created.wallet_id).count("wallet.linked") == 2
+    assert kinds_of_acts(wallets, created.wallet_id).count("wallet.handed_over") == 2
     assert wallets.verify() == []

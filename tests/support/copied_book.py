@@ -77,6 +77,8 @@ TABLES = {
     "am_credit_operator",
     "am_credit_operator_key",
     "am_credit_revoked_token",
+    "am_credit_session",
+    "am_credit_link",
     "am_credit_grant",
     "am_credit_grant_occurrence",
     "am_credit_auto_topup_consent",

@@ -157,7 +157,8 @@ OPERATIONS: dict[str, Scenario] = {
         {"wallet_id": world.wallets.create().wallet_id}, {"note": "contract ended"}
     ),
     "POST /operator/wallets/{wallet_id}/erase": lambda world: Sent({"wallet_id": _closed(world)}, {}),
-    "POST /operator/wallets/{wallet_id}/link": lambda world: Sent(
+    "POST /operator/wallets/{wallet_id}/link": lambda world: Sent(_wallet(world), {}),
+    "POST /operator/wallets/{wallet_id}/hand-over": lambda world: Sent(
         _wallet(world), {"reference": "cust_2", "note": "company sold"}
     ),
     "POST /operator/wallets/{wallet_id}/merge": lambda world: Sent(

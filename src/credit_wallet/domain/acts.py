@@ -16,8 +16,8 @@ class Author(Struct, frozen=True):
     """Who acts, and from where.
 
     ``actor`` is the capacity, as for movements; ``name`` is who: ``owner``, ``agent:7``, ``operator:3``, ``seller:1``,
-    ``library``, ``command line: alice``. ``address`` and ``request_id`` are those of an HTTP request, ``note`` is why,
-    in the author's own words.
+    ``library``, ``command line: alice``, or ``link:operator:3`` for whoever a link of that operator has let in.
+    ``address`` and ``request_id`` are those of an HTTP request, ``note`` is why, in the author's own words.
     """
 
     actor: Actor
@@ -26,6 +26,9 @@ class Author(Struct, frozen=True):
     request_id: str | None = None
     note: str | None = None
 
+
+BY_LINK: Final = "link:"
+"""Before the name of who made a link, in the name of who acts in its session."""
 
 LIBRARY: Final = Author(OPERATOR, "library")
 """Whoever has opened the ledger."""
@@ -96,10 +99,10 @@ class ActPage(Struct, frozen=True):
 def as_owner_sees(act: ActView) -> ActView:
     """An act as the wallet's owner sees it: of others than the owner and its agents only in which capacity they acted.
 
-    Who of the operators it was, from where and in which words, is the operators' own.
+    Who of the operators it was, from where and in which words, is the operators' own; also who made a link.
     """
     if act.actor == PAYER:
-        return act
+        return structs.replace(act, by="link") if act.by.startswith(BY_LINK) else act
     return structs.replace(act, by=act.actor, address=None, request_id=None, note=None)
 
 

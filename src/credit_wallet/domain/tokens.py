@@ -1,5 +1,7 @@
 """Bearer tokens: ``cw_live_<43 base62><6 checksum>`` of wallets, ``cw_seller_…`` of sellers, ``cw_operator_…``.
 
+Secrets of sessions and links look the same (``cw_session_…``, ``cw_link_…``), and are no bearer tokens.
+
 The 43 digits carry 256 random bits; the checksum (CRC-32 of what stands before it, in base62) lets a typing error or a
 scanner's false alarm be recognised without a database. Only a token's SHA-256 is stored, with its first characters for
 people to recognise it by; a token is looked up by the hash whatever its form: hosts have keys of their own.
@@ -15,6 +17,8 @@ from zlib import crc32
 PREFIX = "cw_live_"
 SELLER_PREFIX = "cw_seller_"
 OPERATOR_PREFIX = "cw_operator_"
+SESSION_PREFIX = "cw_session_"
+LINK_PREFIX = "cw_link_"
 
 SHOWN_LENGTH = 12
 """Characters of a token that are stored and shown: ``cw_live_`` and four of its 43 random digits."""
@@ -55,6 +59,16 @@ def new_seller_token() -> str:
 def new_operator_key() -> str:
     """A fresh operator key; likewise, unless the environment keeps it."""
     return _new(OPERATOR_PREFIX)
+
+
+def new_session_secret() -> str:
+    """A fresh secret of a session; likewise."""
+    return _new(SESSION_PREFIX)
+
+
+def new_link_secret() -> str:
+    """A fresh secret of a link; likewise."""
+    return _new(LINK_PREFIX)
 
 
 def is_token(text: str, prefix: str = PREFIX) -> bool:

@@ -1,4 +1,4 @@
-"""What operators do about access: owner tokens that are lost, keys of the host's own, sellers."""
+"""What operators do about access: owner tokens that are lost, keys of the host's own, links for customers, sellers."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 
 from credit_wallet.domain.operators import RevokedToken
 from credit_wallet.domain.views import CreatedSeller, CreatedWallet, SecretView, SellerView
-from credit_wallet.http.dependencies import GivenSettings, GivenWallets
+from credit_wallet.http.dependencies import GivenCaller, GivenSettings, GivenWallets
 from credit_wallet.http.lanes import on_lane
 from credit_wallet.http.routing import WalletId, id_after, id_in_path, page_size, route
 from credit_wallet.ledger.reading_lanes import OPERATORS
 from credit_wallet.wire.bodies import CreateSellerBody, RegisterSecretBody, ReplaceTokenBody, RotateBody
+from credit_wallet.wire.link_bodies import CreateLinkBody, WalletLink
 from credit_wallet.wire.operator_bodies import RevokeTokenBody
 from credit_wallet.wire.operator_keys import require_not_of_environment
 
@@ -81,6 +82,37 @@ def remove_secret(sha256: Sha256, wallets: GivenWallets) -> SecretView:
     Stops a registered key, or an earlier token that still works, from opening anything.
     """
     return wallets.secrets.remove(sha256)
+
+
+@post(
+    "/operator/wallets/{wallet_id:int}/link",
+    status_code=HTTP_201_CREATED,
+    **route(TAG, "wallet_not_found", "wallet_closed", needs="support"),
+)
+@on_lane(OPERATORS)
+def create_link(
+    wallet_id: WalletId,
+    data: JSONBody[CreateLinkBody],
+    caller: GivenCaller,
+    wallets: GivenWallets,
+    settings: GivenSettings,
+) -> WalletLink:
+    """Create a link to a wallet's pages
+
+    Lets your customer in to the pages of its wallet without a token: send its browser to `url`, or show `frame_url` in
+    a frame. Whoever opens one of them first is signed in for up to 12 hours, and sees the wallet and, with the scope
+    `manage`, changes what its owner does, except rotating the owner token and moving credit away. The session ends when
+    the operator key does that made the link.
+    """
+    link = wallets.links.create(
+        wallet_id,
+        expires_in_seconds=data.expires_in_seconds,
+        scopes=data.scopes,
+        path=data.path,
+        language=data.language,
+        token_sha256=caller.token_sha256,
+    )
+    return WalletLink.of(link, settings.public_url, in_frames=bool(settings.frame_origins))
 
 
 @post("/operator/tokens/revoke", status_code=HTTP_200_OK, **route(TAG, "secret_not_found", needs="support"))
@@ -153,6 +185,7 @@ ACCESS_ROUTES = (
     list_secrets,
     register_secret,
     remove_secret,
+    create_link,
     revoke_token,
     create_seller,
     list_sellers,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, MutableMapping, Sequence
 from functools import cache
 from traceback import format_exception
 from typing import Any, NamedTuple, cast
@@ -13,7 +13,7 @@ from litestar.di import Provide
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
 from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
-from litestar.status_codes import HTTP_405_METHOD_NOT_ALLOWED
+from litestar.status_codes import HTTP_404_NOT_FOUND, HTTP_405_METHOD_NOT_ALLOWED
 from litestar.types import Message
 from litestar.types import Scope as LitestarScope
 from msgspec import DecodeError
@@ -51,15 +51,18 @@ from credit_wallet.http.query import require_known_parameters
 from credit_wallet.http.routing import MONEY_SECURITY, NEEDS, DocumentResponse
 from credit_wallet.http.strict import StrictApplication
 from credit_wallet.http.system_routes import SYSTEM_ROUTES
-from credit_wallet.http.traffic import REFUSED, ROUTE, Watched
+from credit_wallet.http.traffic import Traffic, Watched
 from credit_wallet.http.transfer_routes import TRANSFER_ROUTES
 from credit_wallet.http.usage_routes import USAGE_ROUTES
 from credit_wallet.http.wallet_routes import WALLET_ROUTES
 from credit_wallet.ledger.wallet import CreditWallet
+from credit_wallet.pages.answers import wants_page
+from credit_wallet.pages.application import Pages, is_page
+from credit_wallet.pages.settings import PageSettings
 from credit_wallet.payments.replies import Payments
 from credit_wallet.telemetry import Logger
 from credit_wallet.wire.ambiguity import distinct_query
-from credit_wallet.wire.asgi import AsgiApp, RawHeaders, Receive, Scope, Send, address_of
+from credit_wallet.wire.asgi import REFUSED, ROUTE, AsgiApp, RawHeaders, Receive, Scope, Send, address_of
 from credit_wallet.wire.auth import PRESENT, Authenticator, Caller
 from credit_wallet.wire.headers import (
     ACT_NOTE,
@@ -69,6 +72,7 @@ from credit_wallet.wire.headers import (
     request_id_of,
     sent_request_id,
 )
+from credit_wallet.wire.people import People
 from credit_wallet.wire.presenters import caller_headers
 from credit_wallet.wire.problems import MethodNotAllowed, NotFound, body_refused, code_of, refusal
 
@@ -116,7 +120,10 @@ def create_app(
 ) -> AsgiApp:
     """The service as an ASGI application; ``fast_lane=False`` leaves the short cuts out."""
     authenticator = Authenticator(wallets, settings.operator_keys, settings.metrics_key)
-    application: AsgiApp = _Serving(Service(wallets, settings, metrics, authenticator, payments))
+    api = _Serving(Service(wallets, settings, metrics, authenticator, payments))
+    shown = PageSettings(settings.public_url, settings.frame_origins, settings.takes_test_money)
+    pages = Pages(api, People(wallets, authenticator), shown, wallets.clock.now)
+    application: AsgiApp = _ForPeople(pages, api, metrics.traffic)
     if fast_lane:
         application = FastLane(application, wallets, authenticator, settings.topup_url, metrics.traffic)
     return application if settings.trusted_proxies is None else Forwarded(application, settings.trusted_proxies)
@@ -132,6 +139,42 @@ class Service(NamedTuple):
     payments: Payments | None
 
 
+class _ForPeople:
+    """The pages at their addresses, and the API at all others."""
+
+    def __init__(self, pages: Pages, api: AsgiApp, traffic: Traffic) -> None:
+        self._pages = pages
+        self._api = api
+        self._traffic = traffic
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and is_page(scope["path"]):
+            scope.setdefault("state", {})
+            await self._pages(scope, receive, Watched(scope, send, self._traffic).send)
+        elif scope["type"] == "http" and wants_page(scope):
+            await self._api(scope, receive, _PageInstead(self._pages, scope, send).send)
+        else:
+            await self._api(scope, receive, send)
+
+
+class _PageInstead:
+    """Sends what the API answers, and a page to a person who asks for an address that nobody has."""
+
+    def __init__(self, pages: Pages, scope: Scope, send: Send) -> None:
+        self._pages = pages
+        self._scope = scope
+        self._send = send
+        self._is_replaced = False
+
+    async def send(self, message: MutableMapping[str, Any]) -> None:
+        is_missing = message["type"] == "http.response.start" and message["status"] == HTTP_404_NOT_FOUND
+        if is_missing and not self._scope["state"].get(ROUTE):
+            self._is_replaced = True
+            await self._pages.not_found(self._scope, self._send)
+        if not self._is_replaced:
+            await self._send(message)
+
+
 class _Serving:
     """The documented routes, of one service."""
 
@@ -141,8 +184,9 @@ class _Serving:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope[_SERVICE] = self._service
         scope.setdefault("state", {})
-        watched = Watched(scope, send, self._service.metrics.traffic)
-        await documented()(scope, receive, watched.send)  # type: ignore[arg-type]
+        if PRESENT not in scope:  # else it is part of a page, which is counted as one request
+            send = Watched(scope, send, self._service.metrics.traffic).send
+        await documented()(scope, receive, send)  # type: ignore[arg-type]
 
 
 def _service(scope: Any) -> Service:
@@ -279,7 +323,7 @@ async def _completed(headers: Iterable[tuple[bytes, bytes]], scope: LitestarScop
     completed += [each for each in STANDING_HEADERS if each[0] not in present]
     if b"text/html" in dict(completed).get(b"content-type", b""):
         completed.append(PAGE_POLICY)
-    if b"x-wallet-balance" not in present:
+    if PRESENT not in scope and b"x-wallet-balance" not in present:
         completed += await caller_headers(scope["state"].get("caller"), _service(scope).wallets)
     if status == HTTP_405_METHOD_NOT_ALLOWED or scope.get("method") == "OPTIONS":
         # The framework names the methods of one handler; an address can have several.

@@ -20,6 +20,7 @@ class ServiceSettings(Struct, frozen=True):
     ``mcp_hosts`` are the names that MCP is served under. ``metrics_key`` is a token that sees the figures of money and
     nothing else. ``trusted_proxies`` are believed about who calls. ``public_url`` is where people reach the service,
     and ``frame_origins`` whose pages may show it in a frame.
+    ``takes_test_money`` says that payments are not real.
     """
 
     operator_keys: tuple[OperatorKey, ...]
@@ -30,6 +31,13 @@ class ServiceSettings(Struct, frozen=True):
     trusted_proxies: TrustedProxies | None = None
     public_url: str = "http://127.0.0.1:8787"
     frame_origins: tuple[str, ...] = ()
+    takes_test_money: bool = False
+
+
+def own_address(host: str, port: int) -> str:
+    """The URL of a service that listens on ``host:port``, from the machine that it runs on."""
+    name = LOOPBACK[0] if host in EVERY_INTERFACE else f"[{host}]" if ":" in host else host
+    return f"http://{name}:{port}"
 
 
 def mcp_hosts(listening_on: str, named: Iterable[str]) -> tuple[str, ...]:

@@ -7,13 +7,20 @@ from litestar.params import JSONBody
 from litestar.status_codes import HTTP_200_OK
 from msgspec import UNSET
 
-from credit_wallet.domain.views import LinkedWallet, WalletView
+from credit_wallet.domain.views import HandedOverWallet, WalletView
 from credit_wallet.http.dependencies import GivenPayments, GivenRequestId, GivenWallets
 from credit_wallet.http.lanes import on_lane
 from credit_wallet.http.movements import required_key
 from credit_wallet.http.routing import IdempotencyKey, WalletId, movement_reply, route
 from credit_wallet.ledger.reading_lanes import OPERATORS, PAYMENTS
-from credit_wallet.wire.correction_bodies import AdjustBody, CloseBody, FreezeBody, LinkBody, MergeBody, TakeBackBody
+from credit_wallet.wire.correction_bodies import (
+    AdjustBody,
+    CloseBody,
+    FreezeBody,
+    HandOverBody,
+    MergeBody,
+    TakeBackBody,
+)
 from credit_wallet.wire.replies import MovementReply
 
 TAG = "Operator: corrections"
@@ -151,20 +158,21 @@ def merge_wallet(wallet_id: WalletId, data: JSONBody[MergeBody], wallets: GivenW
 
 
 @post(
-    "/operator/wallets/{wallet_id:int}/link",
+    "/operator/wallets/{wallet_id:int}/hand-over",
     status_code=HTTP_200_OK,
     **route(TAG, "wallet_not_found", "wallet_closed", "closing_blocked", "reference_in_use", needs="support"),
 )
 @on_lane(OPERATORS)
-def link_wallet(wallet_id: WalletId, data: JSONBody[LinkBody], wallets: GivenWallets) -> LinkedWallet:
-    """Link a wallet to a customer
+def hand_over_wallet(wallet_id: WalletId, data: JSONBody[HandOverBody], wallets: GivenWallets) -> HandedOverWallet:
+    """Hand a wallet over to a customer
 
-    Attaches the wallet to another customer of the host's, by its `reference`. With `rotate_token` the wallet is handed
-    over: the new owner token is in this response and never again, every other token, agent key and registered key ends
-    at once, the saved payment method is forgotten, automatic top-ups are off, and nobody gets notices.
+    Attaches the wallet to another customer of the host's, by its `reference`; links that let in the customer before
+    end. With `rotate_token` the new owner token is in this response and never again, every other token, agent key,
+    registered key and session ends at once, the saved payment method is forgotten, automatic top-ups are off, and
+    nobody gets notices.
     """
     metadata = None if data.metadata is UNSET else data.metadata
-    return wallets.link(
+    return wallets.hand_over(
         wallet_id,
         data.reference,
         metadata=metadata,
@@ -174,4 +182,4 @@ def link_wallet(wallet_id: WalletId, data: JSONBody[LinkBody], wallets: GivenWal
     )
 
 
-CORRECTION_ROUTES = (adjust_wallet, take_back_topup, freeze_wallet, close_wallet, merge_wallet, link_wallet)
+CORRECTION_ROUTES = (adjust_wallet, take_back_topup, freeze_wallet, close_wallet, merge_wallet, hand_over_wallet)

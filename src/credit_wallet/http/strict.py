@@ -8,9 +8,8 @@ from litestar import Litestar
 
 from credit_wallet.errors import WalletError
 from credit_wallet.http.addressed import addressed
-from credit_wallet.http.traffic import REFUSED
 from credit_wallet.wire.ambiguity import require_one_framing, require_only_spelling, require_single_headers
-from credit_wallet.wire.asgi import RawHeaders
+from credit_wallet.wire.asgi import REFUSED, RawHeaders
 from credit_wallet.wire.headers import request_id_of
 from credit_wallet.wire.problems import refusal
 

@@ -19,7 +19,7 @@ from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, M
 
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.telemetry import logs_from, write_entries
-from credit_wallet.wire.asgi import RawHeaders, Scope, Send
+from credit_wallet.wire.asgi import REFUSED, ROUTE, RawHeaders, Scope, Send
 from credit_wallet.wire.auth import Caller
 
 SECONDS_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -38,8 +38,6 @@ CLOSE_SECONDS = 1.0
 UNMATCHED = "unmatched"
 """The route of what has none."""
 
-ROUTE, REFUSED = "route", "refused"
-"""In the ``state`` of a request's scope: its documented address, and the code that it was refused with."""
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 

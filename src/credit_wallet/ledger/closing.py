@@ -15,7 +15,7 @@ from credit_wallet.domain.money import MAX_BALANCE_MICROS, MICROS, both, decimal
 from credit_wallet.domain.outcomes import Configured
 from credit_wallet.domain.tokens import NewToken, new_token, token_hash
 from credit_wallet.domain.topups import pay_back_id_of
-from credit_wallet.domain.views import LinkedWallet, TopupView, WalletView
+from credit_wallet.domain.views import HandedOverWallet, TopupView, WalletView
 from credit_wallet.errors import (
     ClosingBlocked,
     InvalidAmount,
@@ -94,7 +94,7 @@ def merge(
     return wallets.show(wallet_id)
 
 
-def link(
+def hand_over(
     wallets: CreditWallet,
     wallet_id: int,
     reference: str | None,
@@ -102,8 +102,8 @@ def link(
     rotate_token: bool,
     reason: CorrectionReason,
     note: str | None,
-) -> LinkedWallet:
-    """As ``CreditWallet.link`` says."""
+) -> HandedOverWallet:
+    """As ``CreditWallet.hand_over`` says."""
     if problem := malformed_reason(reason) or malformed_text("note", note):
         raise problem
     checked_id("wallet_id", wallet_id)
@@ -111,11 +111,12 @@ def link(
     made = None if token is None else NewToken.of(token)
     ledger = wallets._ledger
     change = ledger.write if made is None else ledger.change_secrets
-    change(wallet_id, closing_rows.link, wallet_id, reference, metadata, made, reason, note)
+    change(wallet_id, closing_rows.hand_over, wallet_id, reference, metadata, made, reason, note)
+    ledger.note_session_change()
     if made is not None:
         wallets.targets.set(wallet_id, [])
         wallets.configure(wallet_id, auto_topup_threshold=0, auto_topup_amount=0)
-    return LinkedWallet(wallet_id, reference, token)
+    return HandedOverWallet(wallet_id, reference, token)
 
 
 # Steps

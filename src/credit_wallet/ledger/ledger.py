@@ -47,6 +47,7 @@ class Ledger:
         self.author = LIBRARY
         """Who acts: stands in the log of acts."""
         self._secret_changes = _Changes()
+        self._session_changes = _Changes()
 
     def acting(self, author: Author) -> Ledger:
         """The same open ledger, in which ``author`` acts."""
@@ -97,6 +98,15 @@ class Ledger:
     def secret_changes(self) -> int:
         """Another number whenever this process has added or ended a secret."""
         return self._secret_changes.count
+
+    def note_session_change(self) -> None:
+        """Mark cached sessions as stale."""
+        self._session_changes.count += 1
+
+    @property
+    def session_changes(self) -> int:
+        """Another number whenever this process has ended a session, or changed its secret."""
+        return self._session_changes.count
 
     def maintain(self, job: Callable[..., T], *args: object, **kwargs: object) -> T:
         """Run ``job(connection, …)`` on the rail of the background jobs."""

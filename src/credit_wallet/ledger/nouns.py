@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from credit_wallet.ledger.grants import Grants
     from credit_wallet.ledger.holds import Holds
     from credit_wallet.ledger.keys import Keys
+    from credit_wallet.ledger.links import Links
     from credit_wallet.ledger.lots import Lots
     from credit_wallet.ledger.maintenance import Maintenance
     from credit_wallet.ledger.notices import Notices
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from credit_wallet.ledger.seals import Seals
     from credit_wallet.ledger.secrets import Secrets
     from credit_wallet.ledger.sellers import Sellers
+    from credit_wallet.ledger.sessions import Sessions
     from credit_wallet.ledger.targets import Targets
     from credit_wallet.ledger.tokens import Tokens
     from credit_wallet.ledger.topups import Topups
@@ -130,6 +132,18 @@ class Nouns:
         from credit_wallet.ledger.operators import Operators
 
         return Operators(self._ledger)
+
+    @noun
+    def sessions(self) -> Sessions:
+        from credit_wallet.ledger.sessions import Sessions
+
+        return Sessions(self._ledger)
+
+    @noun
+    def links(self) -> Links:
+        from credit_wallet.ledger.links import Links
+
+        return Links(self._ledger)
 
     @noun
     def purchases(self) -> Purchases:

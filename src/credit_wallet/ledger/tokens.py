@@ -10,6 +10,8 @@ from credit_wallet.errors import InvalidRequest, Unauthorized
 from credit_wallet.ledger.ledger import Ledger
 from credit_wallet.stores import identity_rows, revoked_token_rows
 
+_UNKNOWN = "the token is unknown, revoked or expired; send the wallet's owner token or an agent key"
+
 
 class Tokens:
     """``wallets.tokens``: find out whom a bearer token belongs to."""
@@ -40,15 +42,18 @@ class Tokens:
     def identify(self, token: str) -> Opened:
         """Like ``authenticate``, but accepts a seller's token and an operator's key too. Raises ``Unauthorized``."""
         digest = looked_up(token)
-        access = (
-            None if digest is None else identity_rows.opened(self._ledger.reader.source, digest, self._ledger.clock())
-        )
+        access = None if digest is None else self._opened(digest)
         if access is None:
             raise Unauthorized(
-                "the token is mistyped: its checksum is wrong; copy it again"
-                if is_mistyped(token)
-                else "the token is unknown, revoked or expired; send the wallet's owner token or an agent key"
+                "the token is mistyped: its checksum is wrong; copy it again" if is_mistyped(token) else _UNKNOWN
             )
+        return access
+
+    def identify_sha256(self, digest: str) -> Opened:
+        """What the token with this SHA-256, 64 hex digits, opens now. Raises ``Unauthorized``."""
+        access = self._opened(digest)
+        if access is None:
+            raise Unauthorized(_UNKNOWN)
         return access
 
     def revoke(self, token: str) -> RevokedToken:
@@ -66,3 +71,6 @@ class Tokens:
     def has_ended(self, access: Opened) -> bool:
         """Whether the token that ``access`` came from has expired since."""
         return access.ends_at is not None and access.ends_at <= format_instant(self._ledger.clock())
+
+    def _opened(self, digest: str) -> Opened | None:
+        return identity_rows.opened(self._ledger.reader.source, digest, self._ledger.clock())

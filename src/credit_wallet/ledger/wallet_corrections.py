@@ -9,7 +9,7 @@ from credit_wallet.domain.commands import Adjust, Freeze
 from credit_wallet.domain.corrections import CorrectionReason
 from credit_wallet.domain.erasure import Erasure
 from credit_wallet.domain.outcomes import Adjusted, Configured, LotKind
-from credit_wallet.domain.views import LinkedWallet, WalletView
+from credit_wallet.domain.views import HandedOverWallet, WalletView
 from credit_wallet.ledger import movements
 from credit_wallet.ledger.ledger import Ledger
 from credit_wallet.ledger.reading_lanes import MONEY, ReadingLanes
@@ -271,7 +271,7 @@ class WalletCorrections:
 
         return closing.merge(cast("CreditWallet", self), wallet_id, into_wallet_id, reason=reason, note=note)
 
-    def link(
+    def hand_over(
         self,
         wallet_id: int,
         reference: str | None,
@@ -280,18 +280,19 @@ class WalletCorrections:
         rotate_token: bool = False,
         reason: CorrectionReason = "other",
         note: str | None = None,
-    ) -> LinkedWallet:
+    ) -> HandedOverWallet:
         """Attach a wallet to another customer of the host's, by its ``reference``; None attaches it to none.
 
-        ``metadata`` replaces all pairs, None leaves it. With ``rotate_token`` the wallet is handed over: the
-        outcome has a new owner token; every other token, agent key and registered key ends at once, the saved payment
-        method is forgotten, automatic top-ups are off, and nobody gets notices. The same again changes nothing else.
+        ``metadata`` replaces all pairs, None leaves it. The customer before is signed out where a link has let it in.
+        With ``rotate_token`` the outcome has a new owner token; every other token, agent key, registered key and
+        session ends at once, the saved payment method is forgotten, automatic top-ups are off, and nobody gets notices.
+        The same again changes nothing else.
         Of a closed wallet only reference and metadata can be changed. Raises ``WalletNotFound``, ``WalletClosed``,
         ``ReferenceInUse``, ``InvalidRequest``, and ``ClosingBlocked`` when it would be handed over with top-ups that
         may still be paid.
         """
-        from credit_wallet.ledger.closing import link
+        from credit_wallet.ledger.closing import hand_over
 
         pairs = None if metadata is None else checked_metadata(metadata)
         wallets = cast("CreditWallet", self)
-        return link(wallets, wallet_id, checked_reference(reference), pairs, rotate_token, reason, note)
+        return hand_over(wallets, wallet_id, checked_reference(reference), pairs, rotate_token, reason, note)

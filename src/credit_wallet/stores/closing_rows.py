@@ -10,7 +10,7 @@ from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.metadata import Metadata
 from credit_wallet.domain.tokens import NewToken
 from credit_wallet.errors import ClosingBlocked, WalletClosed, WalletNotFound
-from credit_wallet.stores import Connection, Source, profile_rows
+from credit_wallet.stores import Connection, Source, profile_rows, session_rows
 from credit_wallet.stores.acts import record
 from credit_wallet.stores.sql import statements
 
@@ -54,17 +54,21 @@ def running_purchases(source: Source, wallet_id: int) -> int:
 
 
 def end_access(connection: Connection, wallet_id: int, unknown_hash: str, author: Author, now: datetime) -> None:
-    """End every token, agent key and registered key that opens a wallet. Nobody has the token of ``unknown_hash``."""
+    """End every token, agent key, registered key, session and link that opens a wallet.
+
+    Nobody has the token of ``unknown_hash``.
+    """
     named = {"wallet_id": wallet_id, "now": format_instant(now)}
     _lock(connection, wallet_id, now)
     revoked = [int(key_id) for (key_id,) in connection.execute(SQL["revoke_keys"], named).fetchall()]
     secrets = len(connection.execute(SQL["remove_secrets"], named).fetchall())
+    session_rows.end_access(connection, wallet_id)
     connection.execute(SQL["set_owner_token"], {**named, "token_hash": unknown_hash})
     ended = {"keys_revoked": sorted(revoked), "secrets_removed": secrets}
     record(connection, author, Act("wallet.access_ended", f"wallet:{wallet_id}", wallet_id, after=ended), now)
 
 
-def link(
+def hand_over(
     connection: Connection,
     wallet_id: int,
     reference: str | None,
@@ -77,6 +81,8 @@ def link(
 ) -> None:
     """Attach a wallet to another customer; with a ``token`` everything else that opens or pays it ends.
 
+    What links have opened ends in any case: the host let another customer in.
+
     A closed wallet can be given another reference, or none, so that a new wallet can have it. Raises
     ``WalletNotFound``, ``WalletClosed``, ``ReferenceInUse``, and ``ClosingBlocked`` when the owner before may still pay
     something.
@@ -85,6 +91,8 @@ def link(
         raise WalletClosed(f"wallet {wallet_id} was closed at {closed_at}", wallet_id=wallet_id, merged_into=None)
     before_reference, before_metadata = profile_rows.names_of(connection, wallet_id, profile_rows.ITSELF)
     profile_rows.set_reference(connection, wallet_id, reference)
+    if reference != before_reference:
+        session_rows.end_linked(connection, wallet_id)
     before: dict[str, object] = {"reference": before_reference}
     after: dict[str, object] = {"reference": reference}
     if metadata is not None:
@@ -99,7 +107,7 @@ def link(
         profile_rows.set_token_prefix(connection, wallet_id, profile_rows.ITSELF, token.prefix)
     was, now_is = difference(before, after)
     if now_is:
-        act = Act("wallet.linked", f"wallet:{wallet_id}", wallet_id, was, now_is, reason, note)
+        act = Act("wallet.handed_over", f"wallet:{wallet_id}", wallet_id, was, now_is, reason, note)
         record(connection, author, act, now)
 
 

@@ -26,7 +26,7 @@ def create_wallet(
 ) -> tuple[int, bool]:
     """Insert a wallet; return its id, and True. The wallet that has its reference already is returned with False.
 
-    Raises ``WalletClosed`` when that one is closed or being closed: ``link`` gives it another reference, or none.
+    Raises ``WalletClosed`` when that one is closed or being closed: ``hand_over`` gives it another reference, or none.
 
     Of several that are made at once with one reference, the others wait for the first, and then have its wallet.
     """

@@ -11,6 +11,10 @@ Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 AsgiApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 RawHeaders: TypeAlias = list[tuple[bytes, bytes]]
 
+ROUTE, REFUSED = "route", "refused"
+"""In the state of a request's scope, for the figures and the log: its address with parameters in braces, and the code
+of its refusal."""
+
 
 def text_of(value: bytes | None) -> str | None:
     """A header's value as text."""

@@ -91,7 +91,7 @@ class EraseBody(Body, frozen=True):
     note: Why | None = None
 
 
-class LinkBody(Body, frozen=True):
+class HandOverBody(Body, frozen=True):
     """The customer that a wallet is attached to."""
 
     reference: Reference | None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from credit_wallet.client.asynchronous.deliveries import AsyncDeliveries
 from credit_wallet.client.asynchronous.grants import AsyncGrants
+from credit_wallet.client.asynchronous.links import AsyncLinks
 from credit_wallet.client.asynchronous.log import AsyncLog
 from credit_wallet.client.asynchronous.one_wallet import AsyncOneWallet
 from credit_wallet.client.asynchronous.operators import AsyncOperators
@@ -74,6 +75,11 @@ class AsyncNouns(AsyncOneWallet):
     def operators(self) -> AsyncOperators:
         """The host's operators: names, roles and keys."""
         return AsyncOperators(self._send)
+
+    @property
+    def links(self) -> AsyncLinks:
+        """Links that let customers in to the pages of their wallets."""
+        return AsyncLinks(self._send)
 
     @property
     def secrets(self) -> AsyncSecrets:

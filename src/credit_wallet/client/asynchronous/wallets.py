@@ -15,7 +15,7 @@ from credit_wallet.domain.corrections import CorrectionReason
 from credit_wallet.domain.erasure import Erasure
 from credit_wallet.domain.outcomes import BudgetMode, LotKind, Outcome
 from credit_wallet.domain.personal import PersonalPage
-from credit_wallet.domain.views import CreatedWallet, LinkedWallet, ReferencedWallet, WalletView
+from credit_wallet.domain.views import CreatedWallet, HandedOverWallet, ReferencedWallet, WalletView
 from credit_wallet.domain.wallet_search import WalletPage, WalletSort, WalletStatus
 from credit_wallet.rules.usage import Amount
 from credit_wallet.wire.bodies import (
@@ -30,7 +30,7 @@ from credit_wallet.wire.correction_bodies import (
     CloseBody,
     EraseBody,
     FreezeBody,
-    LinkBody,
+    HandOverBody,
     MergeBody,
     TakeBackBody,
 )
@@ -144,7 +144,7 @@ class AsyncWallets:
         path = f"/operator/wallets/{wallet_id:d}/erase"
         return await self._send(Call("POST", path, read_as(Erasure), EraseBody(reason, note)))
 
-    async def link(
+    async def hand_over(
         self,
         wallet_id: int,
         reference: str | None,
@@ -153,12 +153,12 @@ class AsyncWallets:
         rotate_token: bool = False,
         reason: CorrectionReason = "other",
         note: str | None = None,
-    ) -> LinkedWallet:
+    ) -> HandedOverWallet:
         """Attach a wallet to another customer; with ``rotate_token`` hand it over, and end everything that opens it."""
-        path = f"/operator/wallets/{wallet_id:d}/link"
+        path = f"/operator/wallets/{wallet_id:d}/hand-over"
         pairs = UNSET if isinstance(metadata, UnsetType) else dict(metadata)
-        body = LinkBody(reference, pairs, rotate_token, reason, note)
-        return await self._send(Call("POST", path, read_as(LinkedWallet), body, repeatable=not rotate_token))
+        body = HandOverBody(reference, pairs, rotate_token, reason, note)
+        return await self._send(Call("POST", path, read_as(HandedOverWallet), body, repeatable=not rotate_token))
 
     async def set_price_group(self, wallet_id: int, price_group: str | None) -> WalletView:
         """Let the prices of a group count for a wallet, or those of none."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from credit_wallet.client.blocking.deliveries import Deliveries
 from credit_wallet.client.blocking.grants import Grants
+from credit_wallet.client.blocking.links import Links
 from credit_wallet.client.blocking.log import Log
 from credit_wallet.client.blocking.one_wallet import OneWallet
 from credit_wallet.client.blocking.operators import Operators
@@ -74,6 +75,11 @@ class Nouns(OneWallet):
     def operators(self) -> Operators:
         """The host's operators: names, roles and keys."""
         return Operators(self._send)
+
+    @property
+    def links(self) -> Links:
+        """Links that let customers in to the pages of their wallets."""
+        return Links(self._send)
 
     @property
     def secrets(self) -> Secrets:

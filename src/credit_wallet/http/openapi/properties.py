@@ -320,6 +320,11 @@ PROPERTIES: dict[str, About] = {
     ),
     "recent_transactions": _A("The latest ten ledger entries; for an agent those that its key paid."),
     "transactions": _A("Ledger entries, newest first."),
+    "searched_to": _A(
+        "When the last entry was made that was looked at, if more follow; null for agents, and when entries were found "
+        "by what they were called.",
+        ("2026-11-03T08:15:00.000Z",),
+    ),
     "next_cursor": _A("Send as `cursor` for the next page; null on the last page.", ("120",)),
     "auto_topup": _A("Whether the wallet can top itself up."),
     "topup_url": _A("Where people top the wallet up.", ("https://example.com/topup",)),
@@ -342,7 +347,7 @@ PROPERTIES: dict[str, About] = {
     "client_secret": _A("What Stripe.js confirms in a card form of your own. It is not stored.", ("pi_3Q2_secret_x",)),
     "checkout_session": _A("Stripe's id of the checkout page; null for a card form of your own.", ("cs_test_a1",)),
     "checkout_url": _A(
-        "The page of Stripe's to send people to; null without `checkout`.",
+        "The page of Stripe's to send people to; null without `checkout`, and once nothing can be paid there.",
         ("https://checkout.stripe.com/c/pay/cs_test_a1",),
     ),
     "action_url": _A(

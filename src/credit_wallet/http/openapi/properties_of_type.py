@@ -6,6 +6,7 @@ from credit_wallet.domain.corrections import CORRECTION_REASONS
 from credit_wallet.http.openapi.about import SHA256_EXAMPLE as _SHA256
 from credit_wallet.http.openapi.about import About
 from credit_wallet.http.openapi.about import instant as _time
+from credit_wallet.http.openapi.properties_of_payments import PROPERTIES_OF_PAYMENTS
 
 _A = About
 
@@ -55,15 +56,15 @@ _OF_CORRECTIONS: dict[str, About] = {
     "TakeBackBody.amount_yen": _amount("What to take back, by default all that is left of it", 90_000),
     "TakeBackBody.reason": _WHY,
     "TakeBackBody.note": _HAPPENED,
-    **{f"{body}.reason": _WHY for body in ("FreezeBody", "CloseBody", "EraseBody", "LinkBody", "MergeBody")},
-    **{f"{body}.note": _HAPPENED for body in ("FreezeBody", "CloseBody", "EraseBody", "LinkBody", "MergeBody")},
+    **{f"{body}.reason": _WHY for body in ("FreezeBody", "CloseBody", "EraseBody", "HandOverBody", "MergeBody")},
+    **{f"{body}.note": _HAPPENED for body in ("FreezeBody", "CloseBody", "EraseBody", "HandOverBody", "MergeBody")},
     "ErasureBlockedProblem.blocked_by": _A(
         "`open`: the wallet is not closed; `changed`: seal `seal_id` does not match.", ("open",)
     ),
     "Erasure.begun_at": _time("When it began."),
     "Erasure.erased_at": _time("When nothing was left to erase."),
-    "LinkBody.reference": _A("The customer's id; null attaches the wallet to none.", ("cust_2",)),
-    "LinkedWallet.owner_token": _A("The new owner token, shown this once; null when tokens stay.", ("cw_live_…",)),
+    "HandOverBody.reference": _A("The customer's id; null attaches the wallet to none.", ("cust_2",)),
+    "HandedOverWallet.owner_token": _A("The new owner token, shown this once; null when tokens stay.", ("cw_live_…",)),
     "Transaction.reason": _A(f"Why an adjustment was made: {_CODES}; null of other entries.", ("goodwill",)),
 }
 
@@ -266,6 +267,21 @@ PROPERTIES_OF_TYPE: dict[str, About] = {
     ),
     "CreatedOperator.name": _A("Name for people.", ("alice",)),
     "CreatedOperator.token": _A("The token. It is shown this once; only its hash is stored.", ("cw_operator_…",)),
+    "CreateLinkBody.expires_in_seconds": _A("For how long the link can be opened: 30 to 3,600 seconds.", (300,)),
+    "CreateLinkBody.scopes": _A(
+        "What whoever opens it may do: `read` sees the wallet, `manage` changes it.", (["read"],)
+    ),
+    "CreateLinkBody.path": _A("The page that it leads to: `/wallet`, or one below it.", ("/wallet/keys",)),
+    "CreateLinkBody.language": _A("Language of the pages; null for the one that the browser asks for.", ("ja",)),
+    "WalletLink.url": _A(
+        "Where to send your customer. It works once, and is shown this once.",
+        ("https://pay.example.com/enter/cw_link_…",),
+    ),
+    "WalletLink.frame_url": _A(
+        "The same link for a frame in a page of an origin of `CREDIT_WALLET_FRAME_ORIGINS`; null when there is none.",
+        ("https://pay.example.com/framed/enter/cw_link_…",),
+    ),
+    "WalletLink.expires_at": _time("When the link can no longer be opened."),
     "CreatedOperatorKey.token": _A("The token. It is shown this once; only its hash is stored.", ("cw_operator_…",)),
     "CreateOperatorBody.role": _A("What the operator is there for.", ("support",)),
     "ConfigureOperatorBody.role": _A("What the operator is there for.", ("support",)),
@@ -365,4 +381,4 @@ PROPERTIES_OF_TYPE: dict[str, About] = {
         ("2026-11-28T12:00:00.000Z~tu_20bca0ada1f6dda73b61b97a92eb5d",),
     ),
     "Resent.resent": _A("How many deliveries are sent again.", (1,)),
-}
+} | PROPERTIES_OF_PAYMENTS

@@ -74,6 +74,8 @@ TABLES = (
     Table("am_credit_operator", ("operator_id",), True),
     Table("am_credit_operator_key", ("operator_key_id",), True),
     Table("am_credit_revoked_token", ("token_hash", "wallet_id"), False),
+    Table("am_credit_session", ("session_id",), True),
+    Table("am_credit_link", ("secret_hash", "wallet_id"), False),
     Table("am_credit_sale", ("wallet_id", "txn_id"), False),
     Table("am_credit_cycle_segment", ("wallet_id", "segment_no"), False),
     Table("am_credit_clawback", ("wallet_id", "credit_txn_id"), False),

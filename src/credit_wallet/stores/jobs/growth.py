@@ -104,6 +104,8 @@ _TABLES: tuple[tuple[str, str, str | None], ...] = (
     ("am_credit_operator", FOR_GOOD, "created_at"),
     ("am_credit_operator_key", FOR_GOOD, "created_at"),
     ("am_credit_revoked_token", FOR_GOOD, "revoked_at"),
+    ("am_credit_session", "{idempotency} days after it began", "created_at"),
+    ("am_credit_link", "{idempotency} days after it was made", "created_at"),
     ("am_credit_grant", "{closed} days after it is canceled, if nothing came of it", "created_at"),
     ("am_credit_grant_occurrence", FOR_GOOD, "came_at"),
     ("am_credit_budget", FOR_GOOD, "created_at"),

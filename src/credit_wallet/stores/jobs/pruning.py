@@ -41,6 +41,8 @@ _DAYS = (
         "",
     ),
     _Kept("am_credit_purchase", "purchase_key", "changed_on < :before AND status <> 'running'", ""),
+    _Kept("am_credit_session", "session_id", "created_at < :before"),
+    _Kept("am_credit_link", "secret_hash", "created_at < :before", ""),
 )
 
 _CYCLES = """
@@ -116,7 +118,9 @@ InTransaction = Callable[[Callable[[Any], Any]], Any]
 
 
 def prune(in_transaction: InTransaction, before: str, ended: Callable[[], bool]) -> int:
-    """Delete idempotency keys and purchases last used before the day ``before`` (YYYY-MM-DD); return how many rows.
+    """Delete idempotency keys and purchases last used, and sessions and links made, before a day; return how many rows.
+
+    ``before`` is YYYY-MM-DD.
 
     ``ended`` is called between two steps; when it returns true, the rest is left for another time.
     """

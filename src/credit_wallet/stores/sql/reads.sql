@@ -69,44 +69,6 @@ FROM am_credit_transaction_log e
 LEFT JOIN am_credit_returned r ON r.wallet_id = e.wallet_id AND r.txn_id = e.txn_id
 WHERE e.txn_id = :txn_id;
 
--- history: a wallet's entries from :start back along its chain
-WITH RECURSIVE chain AS (
-    SELECT * FROM am_credit_transaction_log WHERE txn_id = :start AND wallet_id = :wallet_id
-    UNION ALL
-    SELECT e.* FROM chain c
-    JOIN am_credit_transaction_log e ON e.txn_id = c.prev_txn_id AND e.wallet_id = c.wallet_id
-)
-SELECT txn_id, wallet_id, amount_yen, txn_type, occurred_at, note, ledger_balance_yen, key_id, related_txn_id, hold_id,
-       cause, CAST(detail AS TEXT)
-FROM chain
-LIMIT :limit;
-
--- filtered_history: the same of one type, one key or one note, both of which a refund also has of the charge that it
--- refunds. The walk ends after :steps entries; the last of them comes in any case, to go on from
-WITH RECURSIVE chain AS (
-    SELECT e.*, 1 AS step FROM am_credit_transaction_log e WHERE txn_id = :start AND wallet_id = :wallet_id
-    UNION ALL
-    SELECT e.*, c.step + 1 FROM chain c
-    JOIN am_credit_transaction_log e ON e.txn_id = c.prev_txn_id AND e.wallet_id = c.wallet_id
-    WHERE c.step < :steps
-), judged AS (
-    SELECT chain.*, CASE WHEN
-        (CAST(:txn_type AS TEXT) IS NULL OR txn_type = :txn_type)
-        AND (CAST(:key_id AS BIGINT) IS NULL OR key_id = :key_id OR txn_type = 'refund' AND EXISTS (
-            SELECT * FROM am_credit_transaction_log paid
-            WHERE paid.txn_id = chain.related_txn_id AND paid.wallet_id = chain.wallet_id AND paid.key_id = :key_id))
-        AND (CAST(:note AS TEXT) IS NULL OR note = :note OR txn_type = 'refund' AND EXISTS (
-            SELECT * FROM am_credit_transaction_log paid
-            WHERE paid.txn_id = chain.related_txn_id AND paid.wallet_id = chain.wallet_id AND paid.note = :note))
-    THEN 1 ELSE 0 END AS wanted
-    FROM chain
-)
-SELECT txn_id, wallet_id, amount_yen, txn_type, occurred_at, note, ledger_balance_yen, key_id, related_txn_id, hold_id,
-       cause, CAST(detail AS TEXT), wanted, step, prev_txn_id
-FROM judged
-WHERE wanted = 1 OR step = :steps
-LIMIT :limit;
-
 -- cycle_segments: where a wallet's segments of a cycle end, and after which entry they begin, oldest first; a row of NULLs
 -- when there are none. With them what the wallet started with and what the segments of all earlier cycles changed, so that
 -- both are of the same moment. The open segment ends at the row's last entry and is of its current cycle. Segments of no
@@ -168,9 +130,6 @@ FROM (SELECT wallet_id, threshold_pct, billing_cycle, spent_yen, budget_yen, fir
 WHERE wallet_id = :wallet_id AND (CAST(:cycle AS TEXT) IS NULL OR billing_cycle = :cycle)
 ORDER BY fired_at DESC, billing_cycle DESC, threshold_pct DESC;
 
--- previous: the entry after which :txn_id stands in its wallet's chain
-SELECT prev_txn_id FROM am_credit_transaction_log WHERE txn_id = :txn_id AND wallet_id = :wallet_id;
-
 -- lots: a wallet's open lots in spending order, as JSON
 SELECT open_lots FROM am_credit_wallet WHERE wallet_id = :wallet_id;
 
@@ -228,14 +187,14 @@ SELECT occurred_at FROM am_credit_transaction_log ORDER BY txn_id DESC LIMIT 1;
 -- topup: a top-up as its owner sees it
 SELECT topup_id, wallet_id, amount_yen, origin, way AS flow, status, payment_intent, checkout_session, received_yen,
        credited_yen, reversed_yen, credit_txn_id, reason, action_url, created_at, updated_at,
-       takings AS clawbacks
+       offer, takings AS clawbacks
 FROM am_credit_topup
 WHERE topup_id = :topup_id;
 
 -- topups: a wallet's top-ups, newest first, with one status or any
 SELECT topup_id, wallet_id, amount_yen, origin, way AS flow, status, payment_intent, checkout_session, received_yen,
        credited_yen, reversed_yen, credit_txn_id, reason, action_url, created_at, updated_at,
-       takings AS clawbacks
+       offer, takings AS clawbacks
 FROM am_credit_topup
 WHERE wallet_id = :wallet_id
   AND (CAST(:status AS TEXT) IS NULL OR status = :status)
@@ -246,7 +205,7 @@ LIMIT :limit;
 -- topups_of_all: the top-ups of all wallets, newest first
 SELECT topup_id, wallet_id, amount_yen, origin, way AS flow, status, payment_intent, checkout_session, received_yen,
        credited_yen, reversed_yen, credit_txn_id, reason, action_url, created_at, updated_at,
-       takings AS clawbacks
+       offer, takings AS clawbacks
 FROM am_credit_topup
 WHERE (created_at, topup_id) < (:created_at, :topup_id)
 ORDER BY created_at DESC, topup_id DESC
@@ -255,7 +214,7 @@ LIMIT :limit;
 -- topups_with_status: those of them with one status
 SELECT topup_id, wallet_id, amount_yen, origin, way AS flow, status, payment_intent, checkout_session, received_yen,
        credited_yen, reversed_yen, credit_txn_id, reason, action_url, created_at, updated_at,
-       takings AS clawbacks
+       offer, takings AS clawbacks
 FROM am_credit_topup
 WHERE status = :status AND (created_at, topup_id) < (:created_at, :topup_id)
 ORDER BY created_at DESC, topup_id DESC
@@ -267,7 +226,7 @@ SELECT topup_id, wallet_id FROM am_credit_topup WHERE payment_intent = :payment_
 -- unsettled_topups: top-ups without a report since :before, the longest waiting first
 SELECT topup_id, wallet_id, amount_yen, origin, way AS flow, status, payment_intent, checkout_session, received_yen,
        credited_yen, reversed_yen, credit_txn_id, reason, action_url, created_at, updated_at,
-       takings AS clawbacks
+       offer, takings AS clawbacks
 FROM am_credit_topup
 WHERE status IN ('requested', 'pending', 'requires_action', 'succeeded') AND updated_at < :before
 ORDER BY updated_at

@@ -1,0 +1,42 @@
+// Makes pages livelier; none needs it to be read or used.
+"use strict";
+
+// A secret is shown in the answer to a form: reloading must not send that again.
+const replacement = document.querySelector("[data-replace]");
+if (replacement) history.replaceState(null, "", replacement.dataset.replace);
+
+// The sections of a narrow page are a strip that scrolls.
+for (const current of document.querySelectorAll("nav [aria-current]")) {
+  const strip = current.closest(".side, .tabs");
+  if (strip && strip.scrollWidth > strip.clientWidth) {
+    strip.scrollLeft = current.offsetLeft - strip.clientWidth / 2 + current.offsetWidth / 2;
+  }
+}
+
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent.trim());
+  const said = button.textContent;
+  button.textContent = button.dataset.done;
+  setTimeout(() => { button.textContent = said; }, 2000);
+});
+for (const button of document.querySelectorAll("[data-copy]")) button.hidden = false;
+
+// Filters apply when one is chosen; their button is for whoever has no script.
+document.addEventListener("change", (event) => {
+  const form = event.target.closest("form[data-auto]");
+  if (form && event.target.matches("select")) form.requestSubmit();
+});
+
+// Nobody sends a form twice by clicking twice. The server would not mind: such forms have an idempotency key.
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.method !== "post") return;
+  if (form.dataset.sent) { event.preventDefault(); return; }
+  form.dataset.sent = "1";
+  for (const button of form.querySelectorAll("button")) button.setAttribute("aria-busy", "true");
+});
+addEventListener("pageshow", () => {
+  for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
+});

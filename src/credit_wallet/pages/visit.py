@@ -1,0 +1,236 @@
+"""One request of a person: who they are, what they ask for, and how they like to read it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+from markupsafe import Markup
+
+from credit_wallet.domain.sessions import OpenSession
+from credit_wallet.idempotency_keys import new_idempotency_key
+from credit_wallet.pages.answers import Answer, Reply, redirect
+from credit_wallet.pages.api import Api, Refused
+from credit_wallet.pages.cookies import FRAMED, Cookies, Taste, cookies_of
+from credit_wallet.pages.done import DONE
+from credit_wallet.pages.formats import Formats
+from credit_wallet.pages.forms import Form
+from credit_wallet.pages.navigation import navigation
+from credit_wallet.pages.rendering import render
+from credit_wallet.pages.routes import CONSOLE, NOWHERE, OWNER
+from credit_wallet.pages.settings import PageSettings
+from credit_wallet.pages.words import RefusedText, Words
+from credit_wallet.wire.asgi import AsgiApp, RawHeaders, Receive, Scope, Send
+from credit_wallet.wire.auth import Caller
+from credit_wallet.wire.mirrored import mirrored
+from credit_wallet.wire.people import People
+
+LOOKS_ONLY = "credit_wallet.looks_only"
+"""In the scope of a request for the headers alone, such as one of a chat that looks at a link in a message."""
+
+
+HTTP_OK = 200
+
+
+class Place(NamedTuple):
+    """Where a page stands: the address of the wallet's pages, and whose wallet an operator looks at."""
+
+    base: str
+    wallet_id: int | None = None
+
+    @property
+    def in_frame(self) -> bool:
+        """Whether it is shown in a page of somebody else's."""
+        return self.base == FRAMED
+
+    @property
+    def of_operator(self) -> bool:
+        """Whether an operator looks."""
+        return self.base.startswith(CONSOLE)
+
+    def api(self, path: str) -> str:
+        """The API's address of what the wallet's owner has at ``path``."""
+        return path if self.wallet_id is None else mirrored(path, self.wallet_id)
+
+
+class Entrance(NamedTuple):
+    """What sign-in and sign-out need: sessions, and the cookies that carry them."""
+
+    people: People
+    cookies: Cookies
+
+
+class Visit:
+    """A request; page functions read and act through it, and show templates with it."""
+
+    def __init__(
+        self,
+        app: AsgiApp,
+        scope: Scope,
+        settings: PageSettings,
+        place: Place,
+        *,
+        entrance: Entrance,
+        words: Words,
+        tastes: Mapping[Taste, str],
+        query: Mapping[str, str],
+        params: Mapping[str, str],
+        session: OpenSession | None,
+        caller: Caller | None,
+        csrf: str,
+        now: datetime,
+    ) -> None:
+        self.now = now
+        self.scope = scope
+        self.settings = settings
+        self.place = place
+        self.entrance = entrance
+        self.words = words
+        self.query = query
+        self.params = params
+        self.session = session
+        self.caller = caller
+        self.form = Form({})
+        self.refused: Refused | None = None
+        self.route = NOWHERE
+        self.headers: RawHeaders = []
+        self._tastes = tastes
+        self.csrf = csrf
+        self._api = Api(app, scope, caller)
+        self._wallet: Any = None
+
+    @property
+    def path(self) -> str:
+        """The address that was asked for."""
+        return str(self.scope["path"])
+
+    def id(self, name: str) -> int:
+        """A parameter of the address that is an id."""
+        return int(self.params[name])
+
+    def allows(self, permission: str) -> bool:
+        """Whether to offer what needs ``permission``; the API decides whether it may be done."""
+        return self.caller is not None and permission in self.caller.permissions
+
+    @property
+    def may_change(self) -> bool:
+        """Whether to offer changes to the wallet."""
+        return self.allows("support" if self.place.of_operator else "manage")
+
+    async def get(self, path: str, **query: Any) -> Any:
+        """What the API answers to ``GET``; an owner's address is that of the wallet looked at. Raises ``Refused``."""
+        return await self._api.ask("GET", self.place.api(path), query)
+
+    async def send(
+        self, method: str, path: str, body: Any = None, *, idempotency_key: str | None = None, **query: Any
+    ) -> Any:
+        """Have the API do something, with the reason that the form has in ``act_note``. Raises ``Refused``."""
+        headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
+        if note := self.form.optional("act_note"):
+            headers["X-Act-Note"] = note
+        return await self._api.ask(method, self.place.api(path), query, body, headers)
+
+    def download(self, path: str, name: str, **query: Any) -> AsgiApp:
+        """What the API answers, passed on as it comes, to be kept as a file called ``name``."""
+        kept = (b"content-disposition", f'attachment; filename="{name}"'.encode("ascii"))
+
+        async def answer(_scope: Scope, _receive: Receive, send: Send) -> None:
+            async def send_on(message: Any) -> None:
+                if message["type"] == "http.response.start" and message["status"] == HTTP_OK:
+                    message = {**message, "headers": [*message["headers"], kept]}
+                await send(message)
+
+            await self._api.hand_on(self.place.api(path), query, send_on)
+
+        return answer
+
+    async def wallet(self) -> Any:
+        """The wallet looked at, asked for once."""
+        if self._wallet is None:
+            self._wallet = await self.get("/credit/wallet")
+        return self._wallet
+
+    @property
+    def has_wallet(self) -> bool:
+        """Whether the page is one of a wallet."""
+        is_own = self.place.base in (OWNER, FRAMED) and self.caller is not None and self.caller.access is not None
+        return self.session is not None and (is_own or self.place.wallet_id is not None)
+
+    async def show(self, template: str, *, status: int = 200, zone: str | None = None, **values: Any) -> Reply:
+        """The page ``template``. Instants are in the wallet's time zone, or in ``zone``."""
+        wallet = await self.wallet() if self.has_wallet else None
+        return self.draw(
+            template, status=status, zone=zone or (wallet and wallet["time_zone"]), wallet=wallet, **values
+        )
+
+    def draw(
+        self, template: str, *, status: int = 200, zone: str | None = None, wallet: Any = None, **values: Any
+    ) -> Answer:
+        """The same for a page that needs nothing of the API."""
+        formats = Formats(self.words.language, zone or self._tastes.get("zone", "UTC"), self.now)
+        context = {
+            **formats.functions(),
+            "formats": formats,
+            "words": self.words,
+            "visit": self,
+            "wallet": wallet,
+            "theme": self._tastes.get("theme", "auto"),
+            "csrf": self.csrf,
+            "refused": self.refused,
+            "new_key": new_idempotency_key,
+            "navigation": navigation(self, of_wallet=wallet is not None),
+            **values,
+        }
+        if self.refused is not None and status == 200:
+            status = self.refused.status
+        return Answer(status, render(template, context), headers=[*self.headers])
+
+    def go(self, path: str = "", *, done: str | None = None) -> Answer:
+        """Go on at a page of the wallet, which says that something is ``done``."""
+        return self.leave(f"{self.place.base}{path}", done=done)
+
+    def leave(self, address: str, *, done: str | None = None) -> Answer:
+        """Go on at any page of ours."""
+        mark = "" if done is None else f"{'&' if '?' in address else '?'}done={done}"
+        return redirect(f"{address}{mark}").with_headers(self.headers)
+
+    @property
+    def secret(self) -> str | None:
+        """The secret of the session, from its cookie."""
+        return self.entrance.cookies.session(cookies_of(self.scope["headers"]), in_frame=self.place.in_frame)
+
+    @property
+    def done_text(self) -> Markup | None:
+        """What the page before has done, said once."""
+        said = DONE.get(self.query.get("done", ""))
+        return None if said is None else self.words.say(said)
+
+    @property
+    def refused_text(self) -> RefusedText:
+        """What was refused and why, in the language of the page where we have it."""
+        if self.refused is None:
+            raise LookupError("nothing was refused")
+        return self.words.refused(self.refused.code, self.refused.detail)
+
+    def old_in(self, form: str, name: str, value: Any = "") -> Any:
+        """What a field of a form shows: what was sent when that form was refused, else ``value``."""
+        if self.refused is None or self.path != form or name not in self.form.fields:
+            return "" if value is None else value
+        return self.form.fields[name][0]
+
+    def ticked_in(self, form: str, name: str, value: str, checked: bool) -> bool:
+        """Whether a box of a form is ticked, in the same way."""
+        if self.refused is None or self.path != form:
+            return checked
+        return value in self.form.fields.get(name, [])
+
+    def asked_with(self, name: str, value: Any) -> str:
+        """The query of this page with another value of ``name``, as it stands in an address."""
+        return self.asked_for(**{name: value})
+
+    def asked_for(self, **values: Any) -> str:
+        """The query of this page with other ``values``, without those that are None or empty."""
+        kept = {name: held for name, held in self.query.items() if name != "done"}
+        return urlencode({name: held for name, held in {**kept, **values}.items() if held not in (None, "")})
