@@ -24,8 +24,8 @@ PAGE_POLICY = (
     b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 )
-"""Of the page: it runs, shows and calls what is here and nothing else, and nobody may frame it. Pictures in the style sheet
-are ``data:``."""
+"""Of the page: it runs, shows and calls what is here and nothing else, and nobody may frame it. Pictures in the style
+sheet are ``data:``."""
 
 _FOR_EVER = "public, max-age=31536000, immutable"
 _HERE = Path(__file__).with_name("docs_files")
