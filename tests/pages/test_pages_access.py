@@ -73,7 +73,17 @@ def test_a_stranger_is_sent_to_sign_in_and_comes_back_to_the_page(api: Api, wall
 
 
 @pytest.mark.parametrize(
-    "elsewhere", ["//evil.test", "https://evil.test/wallet", "/wallet//evil", "/walletx", "\\\\evil", "/enter/x"]
+    "elsewhere",
+    [
+        "//evil.test",
+        "https://evil.test/wallet",
+        "/wallet//evil",
+        "/walletx",
+        "\\\\evil",
+        "/enter/x",
+        "/wallet/\r\nset-cookie: x=1",
+        "/wallet/鍵",
+    ],
 )
 def test_nobody_is_led_elsewhere_by_an_address(api: Api, wallet: CreatedWallet, elsewhere: str) -> None:
     visitor = Visitor(api)

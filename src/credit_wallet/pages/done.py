@@ -8,6 +8,13 @@ from credit_wallet.pages.words import text
 
 DONE: Final = {
     "saved": text("Saved."),
+    "payment-canceled": text("The payment is given up. Nothing was taken."),
+    "moved": text("The credit is in the other wallet."),
+    "budget-made": text("The budget is made. It counts from now on."),
+    "budget-raised": text("The budget is raised."),
+    "budget-raise-ended": text("The raise has ended: the limit itself counts again."),
+    "budget-deleted": text("The budget is deleted. It limits nothing any more."),
+    "signed-out-everywhere": text("You are signed out everywhere."),
     "key-revoked": text("The key is revoked. It opens nothing any more."),
     "topped-up": text("The wallet is topped up."),
     "adjusted": text("The balance is corrected."),

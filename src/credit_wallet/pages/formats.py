@@ -21,10 +21,11 @@ MINUS = "−"
 
 
 class Formats:
-    """Formats values for ``language``, and instants in ``zone``."""
+    """Formats values for ``language``, and instants in ``zone``, seen from ``now``."""
 
-    def __init__(self, language: Language, zone: str = "UTC") -> None:
+    def __init__(self, language: Language, zone: str = "UTC", now: datetime | None = None) -> None:
         self.language = language
+        self.now = now or datetime.now(UTC)
         self.zone = zone
         self._zone = ZoneInfo(zone)
 
@@ -100,14 +101,18 @@ class Formats:
         if instant is None:
             return Markup('<span class="none">–</span>')
         at = self.local(instant)
+        return _time(at, f"{at:%H:%M:%S} {self.zone}", self._minute(at))
+
+    def time_as(self, instant: str | datetime, shown: str) -> Markup:
+        """An instant as a ``time`` element that says it in other words, such as ``in 3 hours``."""
+        at = self.local(instant)
+        return _time(at, f"{self._minute(at)} {self.zone}", shown)
+
+    def _minute(self, at: datetime) -> str:
         clock = f"{at:%H:%M}"
         if self.language == "ja":
-            shown = f"{at.year}年{at.month}月{at.day}日 {clock}"
-        else:
-            shown = f"{at.day} {_MONTHS[at.month - 1][:3]} {at.year}, {clock}"
-        return Markup('<time datetime="{}" title="{}">{}</time>').format(
-            at.isoformat(), f"{at:%H:%M:%S} {self.zone}", shown
-        )
+            return f"{at.year}年{at.month}月{at.day}日 {clock}"
+        return f"{at.day} {_MONTHS[at.month - 1][:3]} {at.year}, {clock}"
 
     def month(self, cycle: str) -> str:
         """A billing cycle, ``2026-11``: ``November 2026``, ``2026年11月``."""
@@ -123,6 +128,10 @@ class Formats:
         n = round(seconds)
         return f"{n}秒" if self.language == "ja" else f"{n} second{'s' if n != 1 else ''}"
 
+    def until(self, instant: str | datetime) -> str:
+        """How long it is until an instant: ``3 hours``."""
+        return self.duration(max((self.local(instant) - self.now).total_seconds(), 0))
+
     def local(self, instant: str | datetime) -> datetime:
         """An instant in the zone; a date alone is that day's start there."""
         at = datetime.fromisoformat(instant) if isinstance(instant, str) else instant
@@ -132,7 +141,7 @@ class Formats:
 
     def today(self, days: int = 0) -> str:
         """Today in the zone, or ``days`` later, as ``YYYY-MM-DD``."""
-        return f"{datetime.now(UTC).astimezone(self._zone) + timedelta(days=days):%Y-%m-%d}"
+        return f"{self.now.astimezone(self._zone) + timedelta(days=days):%Y-%m-%d}"
 
     def functions(self) -> dict[str, Any]:
         """What templates call."""
@@ -147,9 +156,15 @@ class Formats:
             "short_day": self.short_day,
             "weekday": self.weekday,
             "time": self.time,
+            "time_as": self.time_as,
             "month": self.month,
             "duration": self.duration,
+            "until": self.until,
         }
+
+
+def _time(at: datetime, title: str, shown: str) -> Markup:
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(at.isoformat(), title, shown)
 
 
 def number(value: str | int | Decimal) -> str:
