@@ -175,9 +175,7 @@ def test_a_payment_that_went_through_later_needs_nobody(wallets: CreditWallet, c
     assert looked_at(wallets).days[-1].paid_in_yen == 100
 
 
-def test_no_statement_reads_a_whole_table(
-    wallets: CreditWallet, db_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_statement_reads_a_whole_table(wallets: CreditWallet, db_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     wallet_id = wallets.create().wallet_id
     wallets.topup(wallet_id, 10, idempotency_key="k")
     looked_at(wallets)
