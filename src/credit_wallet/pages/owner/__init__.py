@@ -11,3 +11,4 @@ from credit_wallet.pages.owner import (  # noqa: F401 - each declares its pages
     transfers,
 )
 from credit_wallet.pages.owner import budgets, keys, overview, settings  # noqa: F401 - each declares its pages
+from credit_wallet.pages.owner import auto_topup, budgets, keys, overview, settings  # noqa: F401 - each declares its pages
