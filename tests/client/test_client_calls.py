@@ -84,7 +84,7 @@ def sample(function: Callable[..., Any]) -> dict[str, Any]:
     """Something for every argument that is required."""
     hints = get_type_hints(function)
     needed = [each for each in inspect.signature(function).parameters.values() if each.default is each.empty]
-    names = [each.name for each in needed if each.name != "self"] + ["amount_yen"] * ("item" in hints)
+    names = [each.name for each in needed if each.name != "self"] + ["amount_yen"] * ("quantity" in hints)
     return {name: NAMED_SAMPLES[name] if name in NAMED_SAMPLES else SAMPLES[hints[name]] for name in names}
 
 

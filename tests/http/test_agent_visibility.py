@@ -110,7 +110,15 @@ def test_an_agent_lists_what_it_paid_and_what_was_given_back_of_it(shared: Share
 
 def test_a_note_of_somebody_elses_finds_nothing(shared: Shared) -> None:
     found = shared.api.get("/credit/transactions", shared.agent.token, note="note-of-the-owner").json()
-    assert found == {"transactions": [], "next_cursor": None}
+    assert found == {"transactions": [], "next_cursor": None, "searched_to": None}
+    for text in ("note-of-the-other", "note-of", "OWNER"):
+        found = shared.api.get("/credit/transactions", shared.agent.token, query=text).json()
+        assert found == {"transactions": [], "next_cursor": None, "searched_to": None}, text
+    found = shared.api.get("/credit/transactions", shared.agent.token, query="SHARED own").json()
+    assert [each["txn_id"] for each in found["transactions"]] == [shared.entries["own"]]
+    page = shared.api.get("/credit/transactions", shared.agent.token, limit=1, query="own-note").json()
+    assert page["next_cursor"] is not None
+    assert page["searched_to"] is None, "when others were active is not its to know"
 
 
 def test_an_agent_finds_its_own_alone_by_what_others_share(shared: Shared) -> None:

@@ -21,6 +21,7 @@ from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.ledger.nouns import Nouns
 from credit_wallet.ledger.reading_lanes import ReadingLanes
 from credit_wallet.ledger.wallet_corrections import WalletCorrections
+from credit_wallet.ledger.wallet_history import WalletHistory
 from credit_wallet.ledger.wallet_holds import WalletHolds
 from credit_wallet.ledger.wallet_movements import WalletMovements
 from credit_wallet.ledger.wallet_settings import WalletSettings
@@ -144,6 +145,7 @@ def test_the_facade_inherits_its_movements_settings_and_nouns_alone() -> None:
         WalletHolds,
         WalletCorrections,
         WalletSettings,
+        WalletHistory,
         Nouns,
         object,
     )

@@ -15,7 +15,7 @@ from credit_wallet.stores.sql import statements
 
 pytestmark = pytest.mark.databases("sqlite", "postgres")
 
-NAMES = {text: name for name, text in statements("reads.sql").items()}
+NAMES = {text: name for file in ("reads.sql", "entry_search.sql") for name, text in statements(file).items()}
 """Of the statements that a wallet is read by, under what they are called."""
 
 

@@ -20,10 +20,14 @@ COUNTING_SECONDS = 30
 @limit(50)
 @agent_key("Only charges to this agent key, and their refunds.")
 @click.option("--note", metavar="TEXT", help="Only charges with exactly this note, and their refunds.")
+@click.option("--item", metavar="ITEM", help="Only charges for this item, and their refunds.")
+@click.option("--since", metavar="WHEN", help="Only entries from then on: a month, a day or an ISO 8601 time.")
+@click.option("--until", metavar="WHEN", help="Only entries up to then, the month or day included.")
+@click.option("--query", metavar="WORDS", help="Only entries with all of these words, or parts of words, in a text.")
 @by_name
-def history(wallet_id: int, limit: int, agent_key: int | None, note: str | None, names: dict[str, Any]) -> None:
+def history(agent_key: int | None, names: dict[str, Any], wallet_id: int, **asked: Any) -> None:
     """List a wallet's ledger entries, newest first."""
-    asked: dict[str, Any] = {"limit": limit, "key_id": agent_key, "note": note}
+    asked["key_id"] = agent_key
     with open_wallets() as wallets:
         if names:
             show(wallets.transactions.find(**names, wallet_id=wallet_id, **asked))

@@ -34,6 +34,8 @@ _WITHOUT_SPACES = re.compile(
 
 def folded(text: str) -> str:
     """``text`` without differences of case and width (NFKC, casefold)."""
+    if text.isascii():
+        return text.lower()
     return normalize("NFKC", normalize("NFKC", text).casefold())
 
 

@@ -11,7 +11,9 @@ from msgspec import UNSET, structs
 
 from credit_wallet.domain.commands import MAX_NOTE_LENGTH
 from credit_wallet.domain.cycle import CYCLE_PATTERN
+from credit_wallet.domain.entry_search import EntryQuery
 from credit_wallet.domain.outcomes import Alert, EntryType
+from credit_wallet.domain.usage import ITEM, MAX_ITEM_LENGTH
 from credit_wallet.domain.views import ExpiredLotView, HoldView, LotView, TransactionView
 from credit_wallet.errors import EntryNotFound, HoldNotFound
 from credit_wallet.http.app_settings import ServiceSettings
@@ -49,6 +51,18 @@ Cycle = Annotated[
     ),
 ]
 TxnId = Annotated[int, id_in_path("ledger entry")]
+MAX_TIME_LENGTH = 40
+
+
+def _when(what: str, example: str) -> QueryParameter:
+    return QueryParameter(
+        max_length=MAX_TIME_LENGTH,
+        required=False,
+        description=f"{what}: a month or a day in the wallet's time zone, or an ISO 8601 time.",
+        examples=[Example(value=example)],
+    )
+
+
 HoldId = Annotated[int, id_in_path("hold")]
 
 
@@ -139,27 +153,41 @@ async def list_transactions(
             examples=[Example(value="GET /search")],
         ),
     ] = None,
+    item: Annotated[
+        str | None,
+        QueryParameter(
+            max_length=MAX_ITEM_LENGTH,
+            pattern=f"^{ITEM.pattern}$",
+            required=False,
+            description="Only charges for this item of the price book, refunds of them included.",
+            examples=[Example(value="search")],
+        ),
+    ] = None,
+    since: Annotated[str | None, _when("Only entries from then on", "2026-11-01")] = None,
+    until: Annotated[str | None, _when("Only entries up to then, the month or day included", "2026-11-30")] = None,
+    text: Annotated[  # the framework's own parameter is called query
+        str | None,
+        QueryParameter(
+            name="query",
+            required=False,
+            description="Only entries with all of these words, or parts of words, in their note, item, request id, "
+            "reference, metadata or facts, whatever their case and width: up to eight words, 300 characters.",
+            examples=[Example(value="order-10")],
+        ),
+    ] = None,
     request_id: ByRequestId = None,
     reference: ByReference = None,
     idempotency_key: ByIdempotencyKey = None,
 ) -> TransactionPage:
     """List transactions
 
-    The wallet's ledger entries, newest first. An agent sees what its key paid. A page ends after 100,000 entries that
-    were searched, possibly with fewer than `limit`; `next_cursor` continues from there. Entries are found by what they
-    were called without a search.
+    The wallet's ledger entries, newest first. An agent sees what its key paid. A page ends after 20,000 entries that
+    were searched, with `query` after 10,000, possibly with fewer than `limit` or none; `next_cursor` continues from
+    there. Entries are found by what they were called without a search.
     """
     names = Wanted(request_id, reference, idempotency_key)
-    return await transactions_shown(
-        wallets,
-        caller,
-        limit=limit,
-        cursor=cursor,
-        type=type,
-        key_id=key_id,
-        note=note,
-        names=names,
-    )
+    asked = EntryQuery(type, key_id, note, item, since, until, text)
+    return await transactions_shown(wallets, caller, limit=limit, cursor=cursor, asked=asked, names=names)
 
 
 @get("/credit/transactions/{txn_id:int}", **route(TAG, "entry_not_found", needs="look_up"))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from msgspec import structs
 
+from credit_wallet.domain.entry_search import EntryFilter
 from credit_wallet.domain.views import AutoTopupState, KeyView, LotView, Transaction, WalletView
 from credit_wallet.ledger.ledger import Ledger
 from credit_wallet.rules.limits import spendable_micros
@@ -48,7 +49,7 @@ def overview_of(ledger: Ledger, wallet_id: int, key_id: int | None) -> Overview:
         recent = reader.history(wallet, limit=RECENT_TRANSACTIONS)
         targets = [view_of(target_of(row)) for row in ledger.ask(SQL["targets"], wallet_id=wallet_id)]
     else:  # one step is enough: what is rare among the entries is found by a search
-        recent, _ = reader.search(wallet, RECENT_TRANSACTIONS, None, None, key_id, None)
+        recent = reader.search(wallet, EntryFilter(key_id=key_id), RECENT_TRANSACTIONS).entries
         targets = []
     view, key = reader.view(wallet, now), None
     if key_id is not None:

@@ -12,7 +12,7 @@ from credit_wallet.domain.personal import PersonalPage
 from credit_wallet.domain.totals import LedgerTotals
 from credit_wallet.domain.usage_periods import Every
 from credit_wallet.domain.usage_views import UsageReport
-from credit_wallet.domain.views import Balance, CreatedWallet, ReferencedWallet, Transaction, WalletView
+from credit_wallet.domain.views import Balance, CreatedWallet, ReferencedWallet, WalletView
 from credit_wallet.domain.wallet_search import WalletPage, WalletSort, WalletStatus
 from credit_wallet.ledger.factory import open_ledger
 from credit_wallet.ledger.ledger import Ledger, Now, checked_page
@@ -20,6 +20,7 @@ from credit_wallet.ledger.nouns import Nouns
 from credit_wallet.ledger.overview import Overview
 from credit_wallet.ledger.rail import MAX_BATCH, MAX_WAITING, Observer
 from credit_wallet.ledger.wallet_corrections import WalletCorrections
+from credit_wallet.ledger.wallet_history import WalletHistory
 from credit_wallet.ledger.wallet_holds import WalletHolds
 from credit_wallet.ledger.wallet_movements import WalletMovements
 from credit_wallet.ledger.wallet_settings import WalletSettings
@@ -32,7 +33,7 @@ from credit_wallet.stores.jobs.proofs.violations import Violation
 from credit_wallet.stores.jobs.seals import Anchor
 
 
-class CreditWallet(WalletMovements, WalletHolds, WalletCorrections, WalletSettings, Nouns):
+class CreditWallet(WalletMovements, WalletHolds, WalletCorrections, WalletSettings, WalletHistory, Nouns):
     """Prepaid wallets in one database. Thread-safe; every method that moves money has an ``a…`` twin for asyncio.
 
     An amount is yen, from 0.000001 to 10**12: an int, or exact with up to six decimal places as a ``Decimal`` or a
@@ -248,57 +249,6 @@ class CreditWallet(WalletMovements, WalletHolds, WalletCorrections, WalletSettin
         from asyncio import to_thread
 
         return await to_thread(self.balance, wallet_id)
-
-    def history(
-        self,
-        wallet_id: int,
-        *,
-        limit: int = 50,
-        before_txn_id: int | None = None,
-        txn_type: str | None = None,
-        key_id: int | None = None,
-        note: str | None = None,
-    ) -> builtins.list[Transaction]:
-        """The wallet's ledger entries, newest first, up to ``limit`` (at most 1,000).
-
-        ``txn_type``, ``key_id`` and ``note`` (matched in full) filter the entries; a refund also matches the key and
-        the note of the charge that it refunds. For the next page, pass the last ``txn_id`` as ``before_txn_id``. Raises
-        ``WalletNotFound`` and ``InvalidRequest``.
-        """
-        from credit_wallet.ledger.transactions import wallet_to_search
-
-        wallet = wallet_to_search(self._ledger, wallet_id, before_txn_id, txn_type, key_id, note)
-        return self._ledger.reader.history(
-            wallet,
-            limit=checked_page(limit),
-            before_txn_id=before_txn_id,
-            txn_type=txn_type,
-            key_id=key_id,
-            note=note,
-        )
-
-    async def ahistory(
-        self,
-        wallet_id: int,
-        *,
-        limit: int = 50,
-        before_txn_id: int | None = None,
-        txn_type: str | None = None,
-        key_id: int | None = None,
-        note: str | None = None,
-    ) -> builtins.list[Transaction]:
-        """The asyncio twin of ``history``."""
-        from asyncio import to_thread
-
-        return await to_thread(
-            self.history,
-            wallet_id,
-            limit=limit,
-            before_txn_id=before_txn_id,
-            txn_type=txn_type,
-            key_id=key_id,
-            note=note,
-        )
 
     def usage(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
+from credit_wallet.domain.entry_search import EntryQuery
 from credit_wallet.domain.outcomes import EntryType
 from credit_wallet.domain.views import Access
 from credit_wallet.idempotency_keys import new_idempotency_key
@@ -33,6 +34,10 @@ class Wallet(Protocol):
         type: EntryType | None = None,  # noqa: A002 - the parameter's name in HTTP
         key_id: int | None = None,
         note: str | None = None,
+        item: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        query: str | None = None,
         request_id: str | None = None,
         reference: str | None = None,
         idempotency_key: str | None = None,
@@ -78,16 +83,18 @@ class LedgerWallet:
         type: EntryType | None = None,  # noqa: A002 - the parameter's name in HTTP
         key_id: int | None = None,
         note: str | None = None,
+        item: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        query: str | None = None,
         request_id: str | None = None,
         reference: str | None = None,
         idempotency_key: str | None = None,
     ) -> TransactionPage:
         """As ``Wallet`` says."""
-
+        asked = EntryQuery(type, key_id, note, item, since, until, query)
         caller, names = Caller(await self._access()), Wanted(request_id, reference, idempotency_key)
-        return await transactions_shown(
-            self._wallets, caller, limit=limit, cursor=cursor, type=type, key_id=key_id, note=note, names=names
-        )
+        return await transactions_shown(self._wallets, caller, limit=limit, cursor=cursor, asked=asked, names=names)
 
     async def forecast(self) -> Forecast:
         """As ``Wallet`` says."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from credit_wallet.domain.actors import PAYER, PRODUCT, room, seller
+from credit_wallet.domain.entry_search import EVERYTHING, EntryFilter, Paid
 from credit_wallet.domain.names import Names
 from credit_wallet.domain.views import Transaction
 from credit_wallet.stores import Source
@@ -33,16 +34,12 @@ class Position(NamedTuple):
 
 
 class Wanted(Struct, frozen=True):
-    """What entries are looked for: a name at least, and what else they must have. A refund has key and note of its
-    charge.
-    """
+    """What entries are looked for: a name at least, and what else they must have."""
 
     request_id: str | None = None
     reference: str | None = None
     idempotency_key: str | None = None
-    txn_type: str | None = None
-    key_id: int | None = None
-    note: str | None = None
+    rest: EntryFilter = EVERYTHING
 
     @property
     def name(self) -> tuple[str, str]:
@@ -57,16 +54,15 @@ class Wanted(Struct, frozen=True):
     @property
     def is_name_alone(self) -> bool:
         """Whether all entries with the name are wanted."""
-        return sum(value is not None for value in structs.astuple(self)) == 1
+        names = (self.request_id, self.reference, self.idempotency_key)
+        return sum(name is not None for name in names) == 1 and self.rest == EVERYTHING
 
-    def fits(self, entry: Transaction, paid_key_id: int | None, paid_note: str | None) -> bool:
+    def fits(self, entry: Transaction, paid: Paid) -> bool:
         """Whether an entry that has the name has the rest."""
         return (
             self.request_id in (None, entry.request_id)
             and self.reference in (None, entry.reference)
-            and self.txn_type in (None, entry.txn_type)
-            and (self.key_id is None or self.key_id in (entry.key_id, paid_key_id))
-            and (self.note is None or self.note in (entry.note, paid_note))
+            and self.rest.fits(entry, paid)
         )
 
 
@@ -116,9 +112,9 @@ def entries_named(
         },
     )
     found: list[Transaction] = []
-    for *columns, paid_key_id, paid_note in rows:
-        entry = entry_of(tuple(columns))
-        if wanted.fits(entry, paid_key_id, paid_note):
+    for row in rows:
+        entry = entry_of(row[:-3])
+        if wanted.fits(entry, Paid(*row[-3:])):
             found.append(entry)
             if len(found) == limit:
                 return found, Position(entry.wallet_id, entry.txn_id)

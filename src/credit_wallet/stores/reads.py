@@ -12,6 +12,7 @@ from credit_wallet.domain.actors import room
 from credit_wallet.domain.causes import NOT_PAID_BACK, PAID_BACK, REINSTATED
 from credit_wallet.domain.commands import Undo
 from credit_wallet.domain.cycle import cycle_at, cycle_bounds, format_instant
+from credit_wallet.domain.entry_search import EVERYTHING, EntryFilter, SearchStep
 from credit_wallet.domain.money import micros_of, whole_yen
 from credit_wallet.domain.outcomes import Alert
 from credit_wallet.domain.topups import AFTER_ALL_TOPUPS
@@ -37,7 +38,8 @@ from credit_wallet.errors import (
     TopupNotFound,
     WalletNotFound,
 )
-from credit_wallet.stores import LedgerSource
+from credit_wallet.stores import LedgerSource, entry_search
+from credit_wallet.stores.entry_search import STEPS
 from credit_wallet.stores.rows import parse_lots
 from credit_wallet.stores.sql import rows_of, statements
 from credit_wallet.stores.views import (
@@ -54,16 +56,12 @@ from credit_wallet.stores.views import (
     wallet_view,
 )
 
-__all__ = ["STEPS", "CycleEntry", "CycleSpan", "Reader", "WalletRow"]
+__all__ = ["CycleEntry", "CycleSpan", "Reader", "WalletRow"]
 
 _SQL = statements("reads.sql")
 
 NOT_ANSWERED = "the call was not answered"
 """The ledger's note for a purchase whose attempt was lost."""
-
-STEPS = 2_000
-"""Entries that one statement searches, so that others get their turn however few match."""
-
 
 ENTRIES_A_SUM = 100_000
 """Entries that one statement adds up: a longer read would delay checkpoints of the log."""
@@ -144,55 +142,26 @@ class Reader:
         *,
         limit: int = 50,
         before_txn_id: int | None = None,
-        txn_type: str | None = None,
-        key_id: int | None = None,
-        note: str | None = None,
+        wanted: EntryFilter = EVERYTHING,
     ) -> list[Transaction]:
-        """The wallet's entries, newest first, from the one before ``before_txn_id`` on."""
-        if txn_type is None and key_id is None and note is None:
-            start = self._start(wallet, before_txn_id)
-            rows = self._rows("history", start=start, wallet_id=wallet.wallet_id, limit=limit)
-            return [entry_of(row) for row in rows]
+        """The wallet's entries that are ``wanted``, newest first, from the one before ``before_txn_id`` on."""
+        if wanted == EVERYTHING:
+            start = entry_search.start_of(self.source, wallet, before_txn_id)
+            return entry_search.page(self.source, wallet.wallet_id, start, limit)
         found: list[Transaction] = []
-        after: int | None = before_txn_id
         while len(found) < limit:
-            step, after = self.search(wallet, limit - len(found), after, txn_type, key_id, note)
-            found += step
-            if after is None:
+            step = self.search(wallet, wanted, limit - len(found), before_txn_id)
+            found += step.entries
+            before_txn_id = step.before_txn_id
+            if before_txn_id is None:
                 break
         return found
 
     def search(
-        self,
-        wallet: WalletRow,
-        limit: int,
-        before_txn_id: int | None,
-        txn_type: str | None,
-        key_id: int | None,
-        note: str | None,
-    ) -> tuple[list[Transaction], int | None]:
-        """One step of ``history`` that looks at ``STEPS`` entries at most. Returns the matches, up to ``limit``, and
-        the ``before_txn_id`` to continue with, None at the end of the chain.
-        """
-        start = self._start(wallet, before_txn_id)
-        if not start:
-            return [], None
-        wanted = {"wallet_id": wallet.wallet_id, "txn_type": txn_type, "key_id": key_id, "note": note}
-        rows = self._rows("filtered_history", start=start, steps=STEPS, limit=limit, **wanted)
-        judged = [(entry_of(tuple(columns)), is_wanted, step) for *columns, is_wanted, step, _ in rows]
-        if not judged:
-            return [], None
-        last, _, steps = judged[-1]
-        goes_on = len(judged) == limit or steps == STEPS
-        return [entry for entry, is_wanted, _ in judged if is_wanted], last.txn_id if goes_on else None
-
-    def _start(self, wallet: WalletRow, before_txn_id: int | None) -> int | None:
-        """The entry that stands before ``before_txn_id`` in the wallet's chain, or its last one."""
-        if before_txn_id is None:
-            return wallet.last_txn_id
-        for (prev_txn_id,) in self._rows("previous", txn_id=before_txn_id, wallet_id=wallet.wallet_id):
-            return int(prev_txn_id)
-        return None
+        self, wallet: WalletRow, wanted: EntryFilter, limit: int, before_txn_id: int | None = None
+    ) -> SearchStep:
+        """One step of ``history`` that looks at ``STEPS`` entries at most."""
+        return entry_search.step(self.source, wallet, wanted, limit, before_txn_id)
 
     def cycle(self, wallet_id: int, cycle: str) -> CycleSpan:
         """The opening balance and the entries of a billing cycle, as of now. Raises ``WalletNotFound``."""

@@ -142,10 +142,11 @@ class Resent(Struct, frozen=True):
 
 
 class TransactionPage(Struct, frozen=True):
-    """One page of ledger entries, newest first."""
+    """One page of ledger entries, newest first, and when the last entry was made that was looked at, if more follow."""
 
     transactions: list[Transaction]
     next_cursor: str | None
+    searched_to: str | None = None
 
 
 CallerRole = Literal["owner", "agent", "seller", "operator"]

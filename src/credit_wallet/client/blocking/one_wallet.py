@@ -128,16 +128,21 @@ class OneWallet:
         type: EntryType | None = None,  # noqa: A002 - the parameter's name in HTTP
         key_id: int | None = None,
         note: str | None = None,
+        item: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        query: str | None = None,
         request_id: str | None = None,
         reference: str | None = None,
         idempotency_key: str | None = None,
     ) -> TransactionPage:
         """A page of ledger entries, newest first; ``limit`` is 1 to 200, ``cursor`` the last page's ``next_cursor``.
 
-        ``type``, ``key_id`` and ``note`` filter. A refund has the key and the note of its charge. Entries are found at
-        once by what they were called.
+        ``type``, ``key_id``, ``note``, ``item``, ``since``, ``until`` and ``query`` filter. A refund has the key, the
+        note and the item of its charge. Entries are found at once by what they were called.
         """
-        wanted = {"type": type, "key_id": key_id, "note": note}
+        wanted = {"type": type, "key_id": key_id, "note": note, "item": item}
+        wanted |= {"since": since, "until": until, "query": query}
         wanted |= {"request_id": request_id, "reference": reference, "idempotency_key": idempotency_key}
         return self._send(
             calls.get("/credit/transactions", read_as(TransactionPage), limit=limit, cursor=cursor, **wanted)

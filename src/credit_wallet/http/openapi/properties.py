@@ -320,6 +320,11 @@ PROPERTIES: dict[str, About] = {
     ),
     "recent_transactions": _A("The latest ten ledger entries; for an agent those that its key paid."),
     "transactions": _A("Ledger entries, newest first."),
+    "searched_to": _A(
+        "When the last entry was made that was looked at, if more follow; null for agents, and when entries were found "
+        "by what they were called.",
+        ("2026-11-03T08:15:00.000Z",),
+    ),
     "next_cursor": _A("Send as `cursor` for the next page; null on the last page.", ("120",)),
     "auto_topup": _A("Whether the wallet can top itself up."),
     "topup_url": _A("Where people top the wallet up.", ("https://example.com/topup",)),

@@ -1,7 +1,7 @@
 -- Entries by what they are called.
 
 -- named: entries by a name, those that come after entry :txn_id of wallet :wallet_id, in the order of wallets and entries
--- backwards, down to wallet :first. The key and the note of the charge come with a refund. By an idempotency key also those
+-- backwards, down to wallet :first. The key, the note and the item of the charge come with a refund. By an idempotency key also those
 -- that have it nowhere but where keys are remembered: :key as it was sent and as :short, of whoever used it
 WITH room (prefix) AS (
     SELECT '' UNION ALL SELECT CAST(:payer AS TEXT) UNION ALL SELECT CAST(:product AS TEXT)
@@ -25,7 +25,8 @@ WITH room (prefix) AS (
           LIMIT :limit) AS remembered
 )
 SELECT e.txn_id, e.wallet_id, e.amount_yen, e.txn_type, e.occurred_at, e.note, e.ledger_balance_yen, e.key_id,
-       e.related_txn_id, e.hold_id, e.cause, CAST(e.detail AS TEXT), paid.key_id, paid.note
+       e.related_txn_id, e.hold_id, e.cause, CAST(e.detail AS TEXT), paid.key_id, paid.note,
+       paid.detail ->> 'item'
 FROM found
 JOIN am_credit_transaction_log e ON e.txn_id = found.txn_id AND e.wallet_id = found.wallet_id
 LEFT JOIN am_credit_transaction_log paid

@@ -69,44 +69,6 @@ FROM am_credit_transaction_log e
 LEFT JOIN am_credit_returned r ON r.wallet_id = e.wallet_id AND r.txn_id = e.txn_id
 WHERE e.txn_id = :txn_id;
 
--- history: a wallet's entries from :start back along its chain
-WITH RECURSIVE chain AS (
-    SELECT * FROM am_credit_transaction_log WHERE txn_id = :start AND wallet_id = :wallet_id
-    UNION ALL
-    SELECT e.* FROM chain c
-    JOIN am_credit_transaction_log e ON e.txn_id = c.prev_txn_id AND e.wallet_id = c.wallet_id
-)
-SELECT txn_id, wallet_id, amount_yen, txn_type, occurred_at, note, ledger_balance_yen, key_id, related_txn_id, hold_id,
-       cause, CAST(detail AS TEXT)
-FROM chain
-LIMIT :limit;
-
--- filtered_history: the same of one type, one key or one note, both of which a refund also has of the charge that it
--- refunds. The walk ends after :steps entries; the last of them comes in any case, to go on from
-WITH RECURSIVE chain AS (
-    SELECT e.*, 1 AS step FROM am_credit_transaction_log e WHERE txn_id = :start AND wallet_id = :wallet_id
-    UNION ALL
-    SELECT e.*, c.step + 1 FROM chain c
-    JOIN am_credit_transaction_log e ON e.txn_id = c.prev_txn_id AND e.wallet_id = c.wallet_id
-    WHERE c.step < :steps
-), judged AS (
-    SELECT chain.*, CASE WHEN
-        (CAST(:txn_type AS TEXT) IS NULL OR txn_type = :txn_type)
-        AND (CAST(:key_id AS BIGINT) IS NULL OR key_id = :key_id OR txn_type = 'refund' AND EXISTS (
-            SELECT * FROM am_credit_transaction_log paid
-            WHERE paid.txn_id = chain.related_txn_id AND paid.wallet_id = chain.wallet_id AND paid.key_id = :key_id))
-        AND (CAST(:note AS TEXT) IS NULL OR note = :note OR txn_type = 'refund' AND EXISTS (
-            SELECT * FROM am_credit_transaction_log paid
-            WHERE paid.txn_id = chain.related_txn_id AND paid.wallet_id = chain.wallet_id AND paid.note = :note))
-    THEN 1 ELSE 0 END AS wanted
-    FROM chain
-)
-SELECT txn_id, wallet_id, amount_yen, txn_type, occurred_at, note, ledger_balance_yen, key_id, related_txn_id, hold_id,
-       cause, CAST(detail AS TEXT), wanted, step, prev_txn_id
-FROM judged
-WHERE wanted = 1 OR step = :steps
-LIMIT :limit;
-
 -- cycle_segments: where a wallet's segments of a cycle end, and after which entry they begin, oldest first; a row of NULLs
 -- when there are none. With them what the wallet started with and what the segments of all earlier cycles changed, so that
 -- both are of the same moment. The open segment ends at the row's last entry and is of its current cycle. Segments of no
@@ -167,9 +129,6 @@ FROM (SELECT wallet_id, threshold_pct, billing_cycle, spent_yen, budget_yen, fir
       FROM am_credit_threshold_alert) AS fired
 WHERE wallet_id = :wallet_id AND (CAST(:cycle AS TEXT) IS NULL OR billing_cycle = :cycle)
 ORDER BY fired_at DESC, billing_cycle DESC, threshold_pct DESC;
-
--- previous: the entry after which :txn_id stands in its wallet's chain
-SELECT prev_txn_id FROM am_credit_transaction_log WHERE txn_id = :txn_id AND wallet_id = :wallet_id;
 
 -- lots: a wallet's open lots in spending order, as JSON
 SELECT open_lots FROM am_credit_wallet WHERE wallet_id = :wallet_id;
