@@ -212,5 +212,9 @@ class Visit:
 
     def asked_with(self, name: str, value: Any) -> str:
         """The query of this page with another value of ``name``, as it stands in an address."""
-        kept = {key: held for key, held in self.query.items() if key not in (name, "done")}
+        kept = {key: held for key, held in self.query.items() if held and key not in (name, "done")}
         return urlencode({**kept, name: value})
+
+    def asked_without(self, *names: str) -> str:
+        """The query of this page without ``names``."""
+        return urlencode({key: held for key, held in self.query.items() if held and key not in (*names, "done")})
