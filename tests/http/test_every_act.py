@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from clock import Clock
 from fake_stripe import FakeStripe
 from installation import Installation
 from operations import MOVEMENTS, World, with_twins
-from plain_sql import PlainSql
+from plain_sql import PlainSql, contents
 from service import OPERATOR_KEY, Api, new_app
 
 from credit_wallet import CreditWallet
@@ -49,11 +48,6 @@ def operations() -> set[str]:
     return served
 
 
-def tables(host: PlainSql) -> dict[str, list[tuple[Any, ...]]]:
-    names = host.run("SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'am_credit%' ORDER BY name")
-    return {name: host.run(f"SELECT * FROM {name}") for (name,) in names}
-
-
 def newest(world: World, since: int) -> list[ActView]:
     return [act for act in world.wallets.log() if act.act_id > since]
 
@@ -70,7 +64,7 @@ def test_every_operation_that_changes_something_leaves_an_act_of_its_caller(worl
         method, address = operation.split()
         sent = scenario(world)
         by_operator = sent.by_operator or address.startswith("/operator")
-        before = tables(world.host)
+        before = contents(world.host)
         since = max(row[0] for row in before[LOG])
         answer = api.call(
             method,
@@ -80,7 +74,7 @@ def test_every_operation_that_changes_something_leaves_an_act_of_its_caller(worl
             json=sent.body,
             headers={"X-Request-Id": f"walk-{number}"},
         )
-        after = tables(world.host)
+        after = contents(world.host)
         changed = {name for name in after if after[name] != before[name]}
         left = newest(world, since)
         if not answer.is_success or not changed:

@@ -142,3 +142,9 @@ def run_in_a_process(url: str, *statements: str) -> None:
     subprocess.run(
         [sys.executable, "-c", _IN_A_PROCESS, url, *statements], cwd=Path(__file__).parent, check=True, timeout=60
     )
+
+
+def contents(host: PlainSql) -> dict[str, list[tuple[Any, ...]]]:
+    """Every row of every table of a ledger in SQLite, but sessions: they note when they are used."""
+    names = host.run("SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'am_credit%' ORDER BY name")
+    return {name: host.run(f"SELECT * FROM {name}") for (name,) in names if name != "am_credit_session"}

@@ -121,7 +121,7 @@ def create_app(
     authenticator = Authenticator(wallets, settings.operator_keys, settings.metrics_key)
     api = _Serving(Service(wallets, settings, metrics, authenticator, payments))
     shown = PageSettings(settings.public_url, settings.frame_origins, settings.takes_test_money)
-    pages = Pages(api, People(wallets, authenticator), shown)
+    pages = Pages(api, People(wallets, authenticator), shown, wallets.clock.now)
     application: AsgiApp = _ForPeople(pages, api, metrics.traffic)
     if fast_lane:
         application = FastLane(application, wallets, authenticator, settings.topup_url, metrics.traffic)
@@ -322,7 +322,7 @@ async def _completed(headers: Iterable[tuple[bytes, bytes]], scope: LitestarScop
     completed += [each for each in STANDING_HEADERS if each[0] not in present]
     if b"text/html" in dict(completed).get(b"content-type", b""):
         completed.append(PAGE_POLICY)
-    if b"x-wallet-balance" not in present:
+    if PRESENT not in scope and b"x-wallet-balance" not in present:
         completed += await caller_headers(scope["state"].get("caller"), _service(scope).wallets)
     if status == HTTP_405_METHOD_NOT_ALLOWED or scope.get("method") == "OPTIONS":
         # The framework names the methods of one handler; an address can have several.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from decimal import ROUND_FLOOR, Decimal
+from decimal import ROUND_DOWN, Decimal
 from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
@@ -25,10 +25,11 @@ _UNITS: dict[Language, list[tuple[int, str]]] = {
 
 
 class Formats:
-    """Formats values for ``language``, and instants in ``zone``."""
+    """Formats values for ``language``, and instants in ``zone``, seen from ``now``."""
 
-    def __init__(self, language: Language, zone: str = "UTC") -> None:
+    def __init__(self, language: Language, zone: str = "UTC", now: datetime | None = None) -> None:
         self.language = language
+        self.now = now or datetime.now(UTC)
         self.zone = zone
         self._zone = ZoneInfo(zone)
 
@@ -62,12 +63,6 @@ class Formats:
             amount, sign, unit.format(before) if before else "", whole, fraction, unit.format(after) if after else ""
         )
 
-    def whole(self, amount: str | int | Decimal) -> Markup:
-        """An amount in whole yen, rounded down, which says exactly what it is when pointed at."""
-        exact = Decimal(amount)
-        down = exact.to_integral_value(ROUND_FLOOR)
-        return Markup('<data class="money" value="{}" title="{}">{}</data>').format(exact, self.yen(exact), self.yen(down))
-
     def compact(self, amount: str | int | Decimal) -> str:
         """A round amount as an axis has it: ``¥12k``, ``1.2万円``."""
         value = Decimal(amount)
@@ -75,6 +70,15 @@ class Formats:
         size, unit = next((each for each in units if abs(value) >= each[0]), (1, ""))
         digits = number(round(value / size, 2))
         return f"{digits}{unit}円" if self.language == "ja" else f"¥{digits}{unit}"
+
+    def whole(self, amount: str | int | Decimal | None) -> Markup:
+        """An amount for lists that are looked over: whole yen, rounded towards zero; the exact one on hovering."""
+        if amount is None:
+            return Markup('<span class="none">–</span>')
+        value = Decimal(amount)
+        return Markup('<data class="money" value="{}" title="{}">{}</data>').format(
+            amount, self.yen(amount), self.yen(str(value.to_integral_value(ROUND_DOWN)))
+        )
 
     def number(self, value: str | int | Decimal | None) -> str:
         """A number with its thousands apart."""
@@ -101,6 +105,17 @@ class Formats:
         at = self.local(instant)
         return f"{at.month}/{at.day}" if self.language == "ja" else f"{at.day} {_MONTHS[at.month - 1][:3]}"
 
+    def date(self, instant: str | datetime | None) -> str:
+        """A day in lists, short and whole: ``29 Nov 2026``, ``2026/11/29``."""
+        if instant is None:
+            return "–"
+        at = self.local(instant)
+        return (
+            f"{at.year}/{at.month}/{at.day}"
+            if self.language == "ja"
+            else f"{at.day} {_MONTHS[at.month - 1][:3]} {at.year}"
+        )
+
     def weekday(self, instant: str | datetime) -> str:
         """The day of the week, short."""
         return _WEEKDAYS[self.language][self.local(instant).weekday()]
@@ -110,14 +125,18 @@ class Formats:
         if instant is None:
             return Markup('<span class="none">–</span>')
         at = self.local(instant)
+        return _time(at, f"{at:%H:%M:%S} {self.zone}", self._minute(at))
+
+    def time_as(self, instant: str | datetime, shown: str) -> Markup:
+        """An instant as a ``time`` element that says it in other words, such as ``in 3 hours``."""
+        at = self.local(instant)
+        return _time(at, f"{self._minute(at)} {self.zone}", shown)
+
+    def _minute(self, at: datetime) -> str:
         clock = f"{at:%H:%M}"
         if self.language == "ja":
-            shown = f"{at.year}年{at.month}月{at.day}日 {clock}"
-        else:
-            shown = f"{at.day} {_MONTHS[at.month - 1][:3]} {at.year}, {clock}"
-        return Markup('<time datetime="{}" title="{}">{}</time>').format(
-            at.isoformat(), f"{at:%H:%M:%S} {self.zone}", shown
-        )
+            return f"{at.year}年{at.month}月{at.day}日 {clock}"
+        return f"{at.day} {_MONTHS[at.month - 1][:3]} {at.year}, {clock}"
 
     def clock(self, instant: str | datetime) -> Markup:
         """The time of a day that is known: ``14:03``."""
@@ -126,7 +145,7 @@ class Formats:
             at.isoformat(), f"{self.day(at)} {at:%H:%M:%S} {self.zone}", f"{at:%H:%M}"
         )
 
-    def date(self, instant: str | datetime) -> str:
+    def iso_date(self, instant: str | datetime) -> str:
         """The day that an instant is on, as ``YYYY-MM-DD``."""
         return f"{self.local(instant):%Y-%m-%d}"
 
@@ -144,6 +163,10 @@ class Formats:
         n = round(seconds)
         return f"{n}秒" if self.language == "ja" else f"{n} second{'s' if n != 1 else ''}"
 
+    def until(self, instant: str | datetime) -> str:
+        """How long it is until an instant: ``3 hours``."""
+        return self.duration(max((self.local(instant) - self.now).total_seconds(), 0))
+
     def local(self, instant: str | datetime) -> datetime:
         """An instant in the zone; a date alone is that day's start there."""
         at = datetime.fromisoformat(instant) if isinstance(instant, str) else instant
@@ -153,7 +176,7 @@ class Formats:
 
     def today(self, days: int = 0) -> str:
         """Today in the zone, or ``days`` later, as ``YYYY-MM-DD``."""
-        return f"{datetime.now(UTC).astimezone(self._zone) + timedelta(days=days):%Y-%m-%d}"
+        return f"{self.now.astimezone(self._zone) + timedelta(days=days):%Y-%m-%d}"
 
     def functions(self) -> dict[str, Any]:
         """What templates call."""
@@ -161,8 +184,9 @@ class Formats:
             "yen": self.yen,
             "money": self.money,
             "display": self.display,
-            "whole": self.whole,
             "compact": self.compact,
+            "whole": self.whole,
+            "date": self.date,
             "number": self.number,
             "percent": self.percent,
             "day": self.day,
@@ -170,10 +194,15 @@ class Formats:
             "weekday": self.weekday,
             "time": self.time,
             "clock": self.clock,
-            "date": self.date,
+            "time_as": self.time_as,
             "month": self.month,
             "duration": self.duration,
+            "until": self.until,
         }
+
+
+def _time(at: datetime, title: str, shown: str) -> Markup:
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(at.isoformat(), title, shown)
 
 
 def number(value: str | int | Decimal) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -26,6 +27,12 @@ from credit_wallet.wire.auth import Caller
 from credit_wallet.wire.mirrored import mirrored
 from credit_wallet.wire.people import People
 
+LOOKS_ONLY = "credit_wallet.looks_only"
+"""In the scope of a request for the headers alone, such as one of a chat that looks at a link in a message."""
+
+
+HTTP_OK = 200
+
 
 class Place(NamedTuple):
     """Where a page stands: the address of the wallet's pages, and whose wallet an operator looks at."""
@@ -48,7 +55,7 @@ class Place(NamedTuple):
         return path if self.wallet_id is None else mirrored(path, self.wallet_id)
 
 
-class Doors(NamedTuple):
+class Entrance(NamedTuple):
     """What sign-in and sign-out need: sessions, and the cookies that carry them."""
 
     people: People
@@ -65,7 +72,7 @@ class Visit:
         settings: PageSettings,
         place: Place,
         *,
-        doors: Doors,
+        entrance: Entrance,
         words: Words,
         tastes: Mapping[Taste, str],
         query: Mapping[str, str],
@@ -73,11 +80,13 @@ class Visit:
         session: OpenSession | None,
         caller: Caller | None,
         csrf: str,
+        now: datetime,
     ) -> None:
+        self.now = now
         self.scope = scope
         self.settings = settings
         self.place = place
-        self.doors = doors
+        self.entrance = entrance
         self.words = words
         self.query = query
         self.params = params
@@ -123,11 +132,17 @@ class Visit:
             headers["X-Act-Note"] = note
         return await self._api.ask(method, self.place.api(path), query, body, headers)
 
-    def download(self, path: str, **query: Any) -> AsgiApp:
-        """What the API answers, passed on as it comes."""
+    def download(self, path: str, name: str, **query: Any) -> AsgiApp:
+        """What the API answers, passed on as it comes, to be kept as a file called ``name``."""
+        kept = (b"content-disposition", f'attachment; filename="{name}"'.encode("ascii"))
 
         async def answer(_scope: Scope, _receive: Receive, send: Send) -> None:
-            await self._api.hand_on(self.place.api(path), query, send)
+            async def send_on(message: Any) -> None:
+                if message["type"] == "http.response.start" and message["status"] == HTTP_OK:
+                    message = {**message, "headers": [*message["headers"], kept]}
+                await send(message)
+
+            await self._api.hand_on(self.place.api(path), query, send_on)
 
         return answer
 
@@ -140,7 +155,8 @@ class Visit:
     @property
     def has_wallet(self) -> bool:
         """Whether the page is one of a wallet."""
-        return self.session is not None and (self.place.base in (OWNER, FRAMED) or self.place.wallet_id is not None)
+        is_own = self.place.base in (OWNER, FRAMED) and self.caller is not None and self.caller.access is not None
+        return self.session is not None and (is_own or self.place.wallet_id is not None)
 
     async def show(self, template: str, *, status: int = 200, zone: str | None = None, **values: Any) -> Reply:
         """The page ``template``. Instants are in the wallet's time zone, or in ``zone``."""
@@ -153,7 +169,7 @@ class Visit:
         self, template: str, *, status: int = 200, zone: str | None = None, wallet: Any = None, **values: Any
     ) -> Answer:
         """The same for a page that needs nothing of the API."""
-        formats = Formats(self.words.language, zone or self._tastes.get("zone", "UTC"))
+        formats = Formats(self.words.language, zone or self._tastes.get("zone", "UTC"), self.now)
         context = {
             **formats.functions(),
             "formats": formats,
@@ -164,7 +180,7 @@ class Visit:
             "csrf": self.csrf,
             "refused": self.refused,
             "new_key": new_idempotency_key,
-            "navigation": navigation(self),
+            "navigation": navigation(self, of_wallet=wallet is not None),
             **values,
         }
         if self.refused is not None and status == 200:
@@ -183,7 +199,7 @@ class Visit:
     @property
     def secret(self) -> str | None:
         """The secret of the session, from its cookie."""
-        return self.doors.cookies.session(cookies_of(self.scope["headers"]), in_frame=self.place.in_frame)
+        return self.entrance.cookies.session(cookies_of(self.scope["headers"]), in_frame=self.place.in_frame)
 
     @property
     def done_text(self) -> Markup | None:
@@ -212,9 +228,9 @@ class Visit:
 
     def asked_with(self, name: str, value: Any) -> str:
         """The query of this page with another value of ``name``, as it stands in an address."""
-        kept = {key: held for key, held in self.query.items() if held and key not in (name, "done")}
-        return urlencode({**kept, name: value})
+        return self.asked_for(**{name: value})
 
-    def asked_without(self, *names: str) -> str:
-        """The query of this page without ``names``."""
-        return urlencode({key: held for key, held in self.query.items() if held and key not in (*names, "done")})
+    def asked_for(self, **values: Any) -> str:
+        """The query of this page with other ``values``, without those that are None or empty."""
+        kept = {name: held for name, held in self.query.items() if name != "done"}
+        return urlencode({name: held for name, held in {**kept, **values}.items() if held not in (None, "")})

@@ -50,7 +50,7 @@ class Words:
 
     def refused(self, code: str, detail: str) -> RefusedText:
         """What a refusal says: in Japanese by its code, with the English detail where the code is too general."""
-        known = self._known.get(f"problem {code}")
+        known = self._known.get(detail, self._known.get(f"problem {code}"))
         return RefusedText(self.say("That did not work"), detail if known is None else known)
 
 

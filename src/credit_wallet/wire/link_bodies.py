@@ -8,6 +8,7 @@ from msgspec import Meta, Struct
 
 from credit_wallet.domain.sessions import (
     ENTER,
+    FRAMED,
     HOME,
     LINK_SCOPES,
     LINK_SECONDS,
@@ -32,13 +33,19 @@ class CreateLinkBody(Body, frozen=True):
 
 
 class WalletLink(Struct, frozen=True):
-    """A link that lets a customer in to the pages of a wallet, once; it is shown this once."""
+    """A link that lets a customer in to the pages of a wallet, once; it is shown this once.
+
+    ``url`` is for a browser's window, ``frame_url`` for a frame in a page of an allowed origin; None without any.
+    """
 
     wallet_id: int
     url: str
+    frame_url: str | None
     expires_at: str
 
     @classmethod
-    def of(cls, link: CreatedLink, public_url: str) -> WalletLink:
-        """A link to the service that people reach at ``public_url``."""
-        return cls(link.wallet_id, f"{public_url}{ENTER}{link.secret}", link.expires_at)
+    def of(cls, link: CreatedLink, public_url: str, *, in_frames: bool) -> WalletLink:
+        """A link to the service that people reach at ``public_url``; ``in_frames`` when it can be shown in some."""
+        enter = f"{ENTER}{link.secret}"
+        framed = f"{public_url}{FRAMED}{enter}" if in_frames else None
+        return cls(link.wallet_id, f"{public_url}{enter}", framed, link.expires_at)

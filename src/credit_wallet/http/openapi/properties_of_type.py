@@ -6,6 +6,7 @@ from credit_wallet.domain.corrections import CORRECTION_REASONS
 from credit_wallet.http.openapi.about import SHA256_EXAMPLE as _SHA256
 from credit_wallet.http.openapi.about import About
 from credit_wallet.http.openapi.about import instant as _time
+from credit_wallet.http.openapi.properties_of_payments import PROPERTIES_OF_PAYMENTS
 
 _A = About
 
@@ -276,6 +277,10 @@ PROPERTIES_OF_TYPE: dict[str, About] = {
         "Where to send your customer. It works once, and is shown this once.",
         ("https://pay.example.com/enter/cw_link_…",),
     ),
+    "WalletLink.frame_url": _A(
+        "The same link for a frame in a page of an origin of `CREDIT_WALLET_FRAME_ORIGINS`; null when there is none.",
+        ("https://pay.example.com/framed/enter/cw_link_…",),
+    ),
     "WalletLink.expires_at": _time("When the link can no longer be opened."),
     "CreatedOperatorKey.token": _A("The token. It is shown this once; only its hash is stored.", ("cw_operator_…",)),
     "CreateOperatorBody.role": _A("What the operator is there for.", ("support",)),
@@ -376,4 +381,4 @@ PROPERTIES_OF_TYPE: dict[str, About] = {
         ("2026-11-28T12:00:00.000Z~tu_20bca0ada1f6dda73b61b97a92eb5d",),
     ),
     "Resent.resent": _A("How many deliveries are sent again.", (1,)),
-}
+} | PROPERTIES_OF_PAYMENTS

@@ -1,3 +1,16 @@
 """Pages of one wallet: for its owner, and for operators who look at it."""
 
-from credit_wallet.pages.owner import activity, keys, overview, spending  # noqa: F401 - each declares its pages
+from credit_wallet.pages.owner import (  # noqa: F401 - each declares its pages
+    activity,
+    budgets,
+    documents,
+    keys,
+    log,
+    overview,
+    pay_in,
+    settings,
+    spending,
+    thank_you,
+    topups,
+    transfers,
+)

@@ -55,7 +55,7 @@ async def list_activity(visit: Visit) -> Reply:
         labels=labels_of(keys),
         items=await _items(visit),
         asked=asked,
-        chosen=[Chosen(name, value, visit.asked_without(name, "cursor")) for name, value in chosen.items()],
+        chosen=[Chosen(name, value, visit.asked_for(**{name: None, "cursor": None})) for name, value in chosen.items()],
         narrowed=not chosen.keys() <= {"query", "type"},
     )
 

@@ -19,5 +19,5 @@ class Day(NamedTuple):
 def by_day(entries: Iterable[Any], formats: Formats) -> list[Day]:
     """Entries that follow each other, by day."""
     return [
-        Day(day, list(its)) for day, its in groupby(entries, key=lambda entry: formats.date(entry["occurred_at"]))
+        Day(day, list(its)) for day, its in groupby(entries, key=lambda entry: formats.iso_date(entry["occurred_at"]))
     ]

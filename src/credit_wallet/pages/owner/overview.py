@@ -7,6 +7,7 @@ from typing import Any
 
 from credit_wallet.pages.answers import Reply
 from credit_wallet.pages.formats import Formats
+from credit_wallet.pages.owner.budget_words import BudgetWords
 from credit_wallet.pages.owner.entries import by_day
 from credit_wallet.pages.owner.readings import if_allowed, keys_of, labels_of, usage_or_its_totals
 from credit_wallet.pages.routes import wallet_page
@@ -31,7 +32,8 @@ async def overview(visit: Visit) -> Reply:
     keys = await keys_of(visit)
     topups = await if_allowed(visit, "/credit/topups", limit=1)
     formats = Formats(visit.words.language, wallet["time_zone"])
-    now = formats.local(report["until"])
+    now = formats.local(visit.now)
+    budgets = _tightest(wallet["budgets"])
     since = formats.local(report["since"]).date()
     return await visit.show(
         "wallet/overview.html",
@@ -41,7 +43,8 @@ async def overview(visit: Visit) -> Reply:
         keys=keys,
         labels=labels_of(keys),
         lots=lots_shown(wallet["lots"]),
-        budgets=_tightest(wallet["budgets"]),
+        budgets=budgets,
+        say=BudgetWords(visit, labels_of(keys), {budget["budget_id"]: budget for budget in budgets}),
         entries=bool(wallet["recent_transactions"]),
         days=by_day(wallet["recent_transactions"][:ENTRIES_SHOWN], formats),
         last_topup=topups["topups"][0] if topups and topups["topups"] else None,

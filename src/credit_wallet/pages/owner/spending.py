@@ -57,7 +57,7 @@ async def show_spending(visit: Visit) -> Reply:
     """Charts and totals of a range of days."""
     wallet = await visit.wallet()
     formats = Formats(visit.words.language, wallet["time_zone"])
-    asked = _asked(visit, await _today(visit, formats))
+    asked = _asked(visit, formats.local(visit.now).date())
     report, is_divided = await _report(visit, asked)
     keys = await keys_of(visit)
     spend = folded(report["rows"], asked.since, asked.until, asked.step)
@@ -82,7 +82,7 @@ async def download_spending(visit: Visit) -> Reply:
     """The same figures, a line for each period and value."""
     wallet = await visit.wallet()
     formats = Formats(visit.words.language, wallet["time_zone"])
-    asked = _asked(visit, await _today(visit, formats))
+    asked = _asked(visit, formats.local(visit.now).date())
     report, _ = await _report(visit, asked)
     labels = labels_of(await keys_of(visit)) if asked.by == "key" else {}
     name = f"spending-{wallet['wallet_id']}-{asked.since}-{asked.until}.csv"
@@ -130,12 +130,6 @@ async def _report(visit: Visit, asked: Asked) -> tuple[Any, bool]:
         until=str(asked.until),
         key_id=asked.key_id or None,
     )
-
-
-async def _today(visit: Visit, formats: Formats) -> date:
-    """The day that it is for the ledger, by the wallet's clocks."""
-    now = await visit.get("/credit/usage", every="month", limit=1)
-    return formats.local(now["until"]).date()
 
 
 def _asked(visit: Visit, today: date) -> Asked:
