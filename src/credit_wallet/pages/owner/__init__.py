@@ -5,6 +5,7 @@ from credit_wallet.pages.owner import (  # noqa: F401 - each declares its pages
     budgets,
     documents,
     keys,
+    live,
     log,
     overview,
     pay_in,
