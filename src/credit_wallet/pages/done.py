@@ -10,6 +10,8 @@ DONE: Final = {
     "saved": text("Saved."),
     "payment-canceled": text("The payment is given up. Nothing was taken."),
     "moved": text("The credit is in the other wallet."),
+    "auto-topup-on": text("Automatic top-up is set. What you agreed to is listed below."),
+    "auto-topup-off": text("Automatic top-up is switched off."),
     "budget-made": text("The budget is made. It counts from now on."),
     "budget-raised": text("The budget is raised."),
     "budget-raise-ended": text("The raise has ended: the limit itself counts again."),

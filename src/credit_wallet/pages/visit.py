@@ -15,6 +15,7 @@ from credit_wallet.pages.answers import Answer, Reply, redirect
 from credit_wallet.pages.api import Api, Refused
 from credit_wallet.pages.cookies import FRAMED, Cookies, Taste, cookies_of
 from credit_wallet.pages.done import DONE
+from credit_wallet.pages.field_texts import FIELD_TEXTS, MALFORMED
 from credit_wallet.pages.formats import Formats
 from credit_wallet.pages.forms import Form
 from credit_wallet.pages.live import Live
@@ -237,7 +238,10 @@ class Visit:
         """What was refused and why, in the language of the page where we have it."""
         if self.refused is None:
             raise LookupError("nothing was refused")
-        return self.words.refused(self.refused.code, self.refused.detail)
+        refused = self.refused
+        if refused.code in MALFORMED and refused.field in FIELD_TEXTS:
+            return RefusedText(self.words.say("That did not work"), self.words.say(FIELD_TEXTS[refused.field]))
+        return self.words.refused(refused.code, refused.detail, refused.problem)
 
     def old_in(self, form: str, name: str, value: Any = "") -> Any:
         """What a field of a form shows: what was sent when that form was refused, else ``value``."""

@@ -64,10 +64,10 @@ async def register_secret(visit: Visit) -> Reply:
     return visit.go("/corrections", done="secret-registered")
 
 
-@action(f"{CORRECTIONS}/secrets/{{sha256}}/remove", "operator", corrections)
+@action(f"{CORRECTIONS}/secrets/{{secret}}/remove", "operator", corrections)
 async def remove_secret(visit: Visit) -> Reply:
     """End such a key."""
-    await visit.send("DELETE", f"/operator/secrets/{visit.params['sha256']}")
+    await visit.send("DELETE", f"/operator/secrets/{visit.params['secret']}")
     return visit.go("/corrections", done="secret-removed")
 
 
@@ -91,7 +91,7 @@ def pairs_of(lines: str) -> dict[str, str]:
     for line in filter(None, (each.strip() for each in lines.split("\n"))):
         name, equals, value = (part.strip() for part in line.partition("="))
         if not equals or not name:
-            raise InvalidRequest(f"write each pair on a line of its own as name = value, not {line!r}", field="metadata")
+            raise InvalidRequest(f"write each pair on a line as name = value, not {line!r}", field="metadata")
         if name in pairs:
             raise InvalidRequest(f"{name!r} stands there twice", field="metadata")
         pairs[name] = value

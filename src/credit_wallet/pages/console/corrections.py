@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, get_args
+from typing import Any
 
-from credit_wallet.domain.corrections import CorrectionReason
 from credit_wallet.errors import InvalidRequest
+from credit_wallet.pages.acts import REASONS
 from credit_wallet.pages.answers import Reply
 from credit_wallet.pages.routes import ONE_WALLET, action, page
 from credit_wallet.pages.visit import Visit
@@ -14,23 +14,6 @@ from credit_wallet.pages.words import text
 CORRECTIONS = f"{ONE_WALLET}/corrections"
 TOPUPS_SHOWN = 50
 
-_WORDS: Final[dict[CorrectionReason, str]] = {
-    "mistyped_topup": text("Mistyped top-up"),
-    "goodwill": text("Goodwill"),
-    "service_failure": text("The service failed"),
-    "duplicate_charge": text("Charged twice"),
-    "fraud": text("Fraud"),
-    "leaked_token": text("Leaked token"),
-    "customer_request": text("The customer asked"),
-    "write_off": text("Written off"),
-    "merge": text("Two wallets of one customer"),
-    "closing": text("Closing"),
-    "other": text("Other"),
-}
-REASONS: Final = [(code, _WORDS[code]) for code in get_args(CorrectionReason)]
-"""Why something is corrected: the code, and how people say it."""
-
-
 @page(CORRECTIONS, "operator")
 async def corrections(visit: Visit) -> Reply:
     """All that can be put right here, each with its form."""
@@ -38,7 +21,7 @@ async def corrections(visit: Visit) -> Reply:
     closed = wallet["closed_at"] is not None
     return await visit.show(
         "console/corrections.html",
-        reasons=[(code, visit.words.say(said)) for code, said in REASONS],
+        reasons=[(code, visit.words.say(said)) for code, said in REASONS.items()],
         topups=await _manual_topups(visit) if visit.allows("finance") and not closed else [],
         secrets=await _secrets(visit) if visit.allows("support") and not closed else [],
         metadata_lines="\n".join(f"{name} = {value}" for name, value in wallet["metadata"].items()),

@@ -2,11 +2,11 @@
 
 from credit_wallet.pages.owner import (  # noqa: F401 - each declares its pages
     activity,
+    auto_topup,
     budgets,
     documents,
     keys,
     live,
-    log,
     overview,
     pay_in,
     settings,
