@@ -15,5 +15,10 @@ DONE: Final = {
     "budget-raise-ended": text("The raise has ended: the limit itself counts again."),
     "budget-deleted": text("The budget is deleted. It limits nothing any more."),
     "signed-out-everywhere": text("You are signed out everywhere."),
+    "target-added": text("Added. It gets what happens from now on."),
+    "target-removed": text("Removed. Nothing is sent there any more."),
+    "target-confirmed": text("The mailbox is confirmed, and gets notices from now on."),
+    "code-sent": text("Another code is on its way; the earlier one works no more."),
+    "delivery-resent": text("It is sent again."),
     "key-revoked": text("The key is revoked. It opens nothing any more."),
 }
