@@ -15,3 +15,4 @@ from credit_wallet.pages.owner import (  # noqa: F401 - each declares its pages
     topups,
     transfers,
 )
+from credit_wallet.pages.owner import auto_topup, budgets, keys, notices, overview, settings  # noqa: F401 - each declares its pages
