@@ -79,8 +79,10 @@ class TopupReply(Struct, frozen=True):
     reason: str | None = None
     replayed: bool = False
     next_action: NextAction | None = None
+    credited_yen: int = 0
+    credit_txn_id: int | None = None
 
-    amount = ExactOfYen()
+    amount, credited = ExactOfYen(), ExactOfYen()
 
 
 class AutoTopup(Struct, frozen=True):

@@ -107,4 +107,6 @@ class TopupRequests:
             reason=topup.reason,
             replayed=replayed,
             next_action=next_action,
+            credited_yen=topup.credited_yen,
+            credit_txn_id=topup.credit_txn_id,
         )
