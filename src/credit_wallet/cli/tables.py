@@ -12,6 +12,9 @@ WIDEST_COLUMN = 80
 
 GAP = "  "
 
+_ADDRESS = re.compile(r"https?://\S{1,250}")
+"""What people copy in one go, and would not find whole on two lines."""
+
 
 def in_columns(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> str:
     """``rows`` with their columns aligned, those whose number is in ``right`` at the right edge."""
@@ -40,8 +43,11 @@ def _padded(text: str, width: int, *, at_right: bool) -> str:
 
 
 def _folded(text: str) -> list[str]:
-    """``text`` in lines of at most ``WIDEST_COLUMN`` cells, broken between words where there are any."""
-    if cells(text) <= WIDEST_COLUMN:
+    """``text`` in lines of at most ``WIDEST_COLUMN`` cells, broken between words where there are any.
+
+    An address stays whole.
+    """
+    if cells(text) <= WIDEST_COLUMN or _ADDRESS.fullmatch(text):
         return [text]
     lines = [""]
     for word in re.findall(r"\S+\s*|\s+", text):

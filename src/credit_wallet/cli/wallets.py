@@ -22,12 +22,17 @@ from credit_wallet.cli.context import (
     wallet_id,
 )
 from credit_wallet.cli.reasons import note, optional_note, reason
+from credit_wallet.config import FRAME_ORIGINS, PUBLIC_URL
 from credit_wallet.domain.corrections import CorrectionReason
+from credit_wallet.domain.sessions import HOME, LANGUAGES, LINK_SCOPES, LINK_SECONDS, Language
 
 commands = click.Group("wallet", help="Create, show and configure wallets and their tokens.")
 
 STATUSES = ("low", "in_debt", "exhausted", "disabled", "closed", "failed_topup")
 _KEYS = ("wallet_id", "label", "reference", "created_at", "balance", "spent")
+SERVED_AT = "http://127.0.0.1:8787"
+"""Where ``credit-wallet serve`` listens unless it is told otherwise."""
+
 SORTS = (*_KEYS, *(f"-{key}" for key in _KEYS))
 
 sha256 = click.argument("sha256", metavar="SHA256")
@@ -260,6 +265,37 @@ def wallet_merge(wallet_id: int, into_wallet: int, reason: CorrectionReason, not
     """
     with open_wallets() as wallets:
         show(wallets.merge(wallet_id, into_wallet, reason=reason, note=note))
+
+
+@commands.command("link")
+@wallet_id
+@click.option(
+    "--expires-in-seconds",
+    type=INTEGER,
+    metavar="N",
+    default=LINK_SECONDS,
+    show_default=True,
+    help="For how long it can be opened: 30 to 3,600 seconds.",
+)
+@click.option("--read-only", is_flag=True, help="See the wallet, but change nothing.")
+@click.option("--path", metavar="PATH", default=HOME, show_default=True, help="The page that it leads to.")
+@click.option("--language", type=click.Choice(LANGUAGES), help="Language of the pages; by default the browser's.")
+def wallet_link(wallet_id: int, expires_in_seconds: int, read_only: bool, path: str, language: Language | None) -> None:
+    """Make a link that lets a customer in to the pages of wallet ID, once.
+
+    It is shown only once. It leads to the address of CREDIT_WALLET_PUBLIC_URL.
+    """
+    from credit_wallet.wire.link_bodies import WalletLink
+
+    with open_wallets() as wallets:
+        link = wallets.links.create(
+            wallet_id,
+            expires_in_seconds=expires_in_seconds,
+            scopes=("read",) if read_only else LINK_SCOPES,
+            path=path,
+            language=language,
+        )
+    show(WalletLink.of(link, PUBLIC_URL.read() or SERVED_AT, in_frames=bool(FRAME_ORIGINS.read())))
 
 
 @commands.command("hand-over")

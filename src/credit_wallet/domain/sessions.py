@@ -59,6 +59,9 @@ MAX_PATH_LENGTH: Final = 200
 ENTER: Final = "/enter/"
 """Before the secret of a link in its address."""
 
+FRAMED: Final = "/framed"
+"""Before the addresses of pages that another site may show in a frame."""
+
 
 class BegunSession(Struct, frozen=True):
     """A new session. ``secret`` is shown this once; only its hash is stored.

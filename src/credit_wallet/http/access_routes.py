@@ -99,9 +99,10 @@ def create_link(
 ) -> WalletLink:
     """Create a link to a wallet's pages
 
-    Lets your customer in to the pages of its wallet without a token: send it to `url`, or show `url` in a frame of one
-    of the allowed origins. The first to open it is signed in for up to 12 hours, and can see the wallet and, with the
-    scope `manage`, change what its owner does but for moving credit away. The session ends when your operator key does.
+    Lets your customer in to the pages of its wallet without a token: send its browser to `url`, or show `frame_url` in
+    a frame. Whoever opens one of them first is signed in for up to 12 hours, and sees the wallet and, with the scope
+    `manage`, changes what its owner does, except rotating the owner token and moving credit away. The session ends when
+    the operator key does that made the link.
     """
     link = wallets.links.create(
         wallet_id,
@@ -111,7 +112,7 @@ def create_link(
         language=data.language,
         token_sha256=caller.token_sha256,
     )
-    return WalletLink.of(link, settings.public_url)
+    return WalletLink.of(link, settings.public_url, in_frames=bool(settings.frame_origins))
 
 
 @post("/operator/tokens/revoke", status_code=HTTP_200_OK, **route(TAG, "secret_not_found", needs="support"))

@@ -15,6 +15,7 @@ from credit_wallet.domain.views import DeliveryView
 from credit_wallet.http.dependencies import GivenWallets
 from credit_wallet.http.lanes import on_lane
 from credit_wallet.http.notice_routes import Before, Status
+from credit_wallet.http.payment_routes import TopupCursor
 from credit_wallet.http.routing import id_in_path, page_size, route
 from credit_wallet.ledger.ledger import MAX_PAGE
 from credit_wallet.ledger.reading_lanes import FIGURES, OPERATORS
@@ -23,7 +24,6 @@ from credit_wallet.wire.replies import Resent, TopupCasePage
 
 TAG = "Operator: all wallets"
 MAX_TOPUPS = 200
-PLACE_PATTERN = "^[0-9T:.Z -]{10,40}~tu_[A-Za-z0-9_]{1,80}$"
 
 DeliveryId = Annotated[int, id_in_path("delivery")]
 
@@ -50,15 +50,7 @@ def list_topups_of_all(
             required=False, description="Only top-ups with this status.", examples=[Example(value="failed")]
         ),
     ] = None,
-    cursor: Annotated[
-        str | None,
-        QueryParameter(
-            pattern=PLACE_PATTERN,
-            required=False,
-            description="`next_cursor` of the page before; send the same status with it.",
-            examples=[Example(value="2026-11-28T12:00:00.000Z~tu_20bca0ada1f6dda73b61b97a92eb5d")],
-        ),
-    ] = None,
+    cursor: TopupCursor = None,
     limit: Annotated[int, page_size(MAX_TOPUPS)] = 50,
 ) -> TopupCasePage:
     """List the top-ups of all wallets

@@ -279,6 +279,13 @@ async def get_statement(
             examples=[Example(value="entries")],
         ),
     ] = "entries",
+    entries: Annotated[
+        bool,
+        QueryParameter(
+            description="Whether JSON and text have every entry; `false` leaves the totals and the spending.",
+            examples=[Example(value=True)],
+        ),
+    ] = True,
 ) -> Response[Statement]:
     """Get a statement
 
@@ -286,7 +293,7 @@ async def get_statement(
     agent sees the wallet's totals and its own entries. The statement shows the moment of the request and is streamed; a
     wallet may have two in progress.
     """
-    return await stream_statement(wallets, caller, cycle, form_of(format, rows))
+    return await stream_statement(wallets, caller, cycle, form_of(format, rows, has_entries=entries))
 
 
 @get("/credit/forecast", **route(TAG, needs="read"))

@@ -78,29 +78,34 @@ class Links:
         """The session that a link is for; another call with the same link is refused.
 
         ``embedded`` says that another site shows the pages in a frame. ``earlier`` is the secret of a session that ends
-        in exchange. Raises ``Unauthorized``; ``reason`` is link_ended, or link_unknown.
+        in exchange. Raises ``Unauthorized``.
         """
-        link_hash = looked_up(secret)
-        wallet_id = None if link_hash is None else session_rows.wallet_of_link(self._ledger.reader.source, link_hash)
-        if link_hash is None or wallet_id is None:
-            raise link_over("link_unknown")
+        wallet_id = self._wallet_of(secret)
+        if wallet_id is None:
+            raise _link_over()
         begun, csrf, now = new_session_secret(), new_csrf(), self._ledger.clock()
-        args = (link_hash, wallet_id, token_hash(begun), csrf, embedded, hash_of(earlier), now)
+        args = (token_hash(secret), wallet_id, token_hash(begun), csrf, embedded, hash_of(earlier), now)
         taken = self._ledger.lanes.of(wallet_id).call(
             lambda store: store.run_until_known(session_rows.take_link, *args)
         )
         self._ledger.note_session_change()
         if taken is None:
-            raise link_over("link_ended")
+            raise _link_over()
         session_id, path, language = taken
         return BegunSession(begun, session_id, csrf, format_instant(now + LIFETIME), path, embedded, language)
 
+    def is_known(self, secret: str) -> bool:
+        """Whether a link has this secret, taken or not: whoever has it has not guessed it."""
+        return self._wallet_of(secret) is not None
 
-def link_over(reason: str) -> Unauthorized:
+    def _wallet_of(self, secret: str) -> int | None:
+        link_hash = looked_up(secret)
+        return None if link_hash is None else session_rows.wallet_of_link(self._ledger.reader.source, link_hash)
+
+
+def _link_over() -> Unauthorized:
     """The refusal of a link that was taken or has ended, or was never there."""
-    return Unauthorized(
-        "the link was used or has ended; go back to where you found it and open it again", reason=reason
-    )
+    return Unauthorized("the link was used or has ended; go back to where you found it and open it again")
 
 
 def _checked_scopes(scopes: Collection[LinkScope]) -> Collection[LinkScope]:

@@ -63,14 +63,15 @@ class Sessions:
         )
 
     def open(self, secret: str) -> OpenSession:
-        """The session of a secret. Raises ``Unauthorized``; ``reason`` is session_ended, or session_unknown."""
-        digest = looked_up(secret)
-        found = (
-            None if digest is None else session_rows.opened(self._ledger.reader.source, digest, self._ledger.clock())
-        )
-        if isinstance(found, OpenSession):
-            return found
-        raise session_over("session_unknown" if found is None else "session_ended")
+        """The session of a secret. Raises ``Unauthorized``."""
+        found = self._found(secret)
+        if not isinstance(found, OpenSession):
+            raise session_over()
+        return found
+
+    def is_known(self, secret: str) -> bool:
+        """Whether a secret is a session's, or was one's that has ended lately: whoever has it has not guessed it."""
+        return self._found(secret) is not None
 
     def note_use(self, session: OpenSession) -> None:
         """Note that a session is used, when ``use_is_due``."""
@@ -102,6 +103,10 @@ class Sessions:
         """Whether a session has ended by its own clock since."""
         return session.ends_at <= format_instant(self._ledger.clock())
 
+    def _found(self, secret: str) -> OpenSession | session_rows.Ended | None:
+        digest = looked_up(secret)
+        return None if digest is None else session_rows.opened(self._ledger.reader.source, digest, self._ledger.clock())
+
     def _change(self, wallet_id: int, job: Callable[..., T], *args: Any) -> T:
         done = self._write(wallet_id, job, *args)
         self._ledger.note_session_change()
@@ -130,6 +135,6 @@ def checked_language(language: Language | None) -> Language | None:
     return language
 
 
-def session_over(reason: str) -> Unauthorized:
+def session_over() -> Unauthorized:
     """The refusal of a session that has ended, or was never there."""
-    return Unauthorized("the session has ended; sign in again", reason=reason)
+    return Unauthorized("the session has ended; sign in again")

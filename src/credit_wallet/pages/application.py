@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from hashlib import sha256
 from traceback import format_exc
 from typing import Final
@@ -20,8 +21,9 @@ from credit_wallet.pages.formats import zones
 from credit_wallet.pages.forms import Form, read_form
 from credit_wallet.pages.routes import CONSOLE, OWNER, ROUTES, Route
 from credit_wallet.pages.settings import PageSettings
-from credit_wallet.pages.visit import Doors, Place, Visit
+from credit_wallet.pages.visit import LOOKS_ONLY, Entrance, Place, Visit
 from credit_wallet.pages.words import LANGUAGES, Words, chosen, text
+from credit_wallet.runtime.steady_clock import utc_now
 from credit_wallet.telemetry import Logger
 from credit_wallet.wire.ambiguity import (
     distinct_query,
@@ -58,8 +60,11 @@ def is_page(path: str) -> bool:
 class Pages:
     """Answers people, with what ``api`` answers."""
 
-    def __init__(self, api: AsgiApp, people: People, settings: PageSettings) -> None:
+    def __init__(
+        self, api: AsgiApp, people: People, settings: PageSettings, now: Callable[[], datetime] = utc_now
+    ) -> None:
         self._api = api
+        self._now = now
         self._people = people
         self._settings = settings
         self._cookies = Cookies(https=settings.https)
@@ -71,8 +76,9 @@ class Pages:
         if path.startswith(_ASSETS):
             await _asset(path).send([request_id_of(scope["headers"])], send, head=scope["method"] == "HEAD")
             return
-        head = scope["method"] == "HEAD"
-        reply = await self._answer({**scope, "method": "GET"} if head else scope, receive)
+        if head := scope["method"] == "HEAD":
+            scope = {**scope, "method": "GET", LOOKS_ONLY: True}
+        reply = await self._answer(scope, receive)
         origins = self._settings.frame_origins if path.startswith(f"{FRAMED}/") or path == FRAMED else ()
         if isinstance(reply, Answer):
             await reply.send([*page_headers(origins), request_id_of(scope["headers"])], send, head=head)
@@ -94,7 +100,7 @@ class Pages:
         except (WalletError, Refused) as error:
             return self._refusal(visit or self._stranger(scope), error)
         except Exception:
-            _log.error("page_failed", path=scope["path"], exception=format_exc())
+            _log.error("page_failed", path=scope["state"].get(ROUTE), exception=format_exc())
             return (visit or self._stranger(scope)).draw(
                 "error.html", status=500, title=text("Something went wrong"), detail=""
             )
@@ -174,7 +180,8 @@ class Pages:
             session, caller = await self._people.session(secret, address_of(scope))
             if session.embedded != in_frame:
                 return None, None
-            if session.rotate_due and scope["method"] == "GET" and (renewed := await self._people.rotate(secret)):
+            renews = session.rotate_due and scope["method"] == "GET"
+            if renews and (renewed := await self._people.rotate(secret, address_of(scope))):
                 headers.append((b"set-cookie", self._cookies.set_session(renewed, in_frame=in_frame).encode()))
         except Unauthorized:
             headers.append((b"set-cookie", self._cookies.end_session(in_frame=in_frame).encode()))
@@ -214,7 +221,7 @@ class Pages:
             scope,
             self._settings,
             place,
-            doors=Doors(self._people, self._cookies),
+            entrance=Entrance(self._people, self._cookies),
             words=Words(chosen(query.get("language") or asked, accepted)),
             tastes=tastes,
             query=query,
@@ -222,6 +229,7 @@ class Pages:
             session=session,
             caller=caller,
             csrf=csrf,
+            now=self._now(),
         )
 
     def _taste(self, visit: Visit) -> Answer | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
@@ -21,10 +21,11 @@ MINUS = "−"
 
 
 class Formats:
-    """Formats values for ``language``, and instants in ``zone``."""
+    """Formats values for ``language``, and instants in ``zone``, seen from ``now``."""
 
-    def __init__(self, language: Language, zone: str = "UTC") -> None:
+    def __init__(self, language: Language, zone: str = "UTC", now: datetime | None = None) -> None:
         self.language = language
+        self.now = now or datetime.now(UTC)
         self.zone = zone
         self._zone = ZoneInfo(zone)
 
@@ -45,6 +46,15 @@ class Formats:
         plus = "+" if signed and value > 0 else ""
         kind = " negative" if value < 0 else " positive" if signed and value > 0 else ""
         return Markup('<data class="money{}" value="{}">{}{}</data>').format(kind, amount, plus, self.yen(amount))
+
+    def whole(self, amount: str | int | None) -> Markup:
+        """An amount for lists that are looked over: whole yen, rounded towards zero; the exact one on hovering."""
+        if amount is None:
+            return Markup('<span class="none">–</span>')
+        value = Decimal(amount)
+        return Markup('<data class="money" value="{}" title="{}">{}</data>').format(
+            amount, self.yen(amount), self.yen(str(value.to_integral_value(ROUND_DOWN)))
+        )
 
     def number(self, value: str | int | Decimal | None) -> str:
         """A number with its thousands apart."""
@@ -71,6 +81,17 @@ class Formats:
         at = self.local(instant)
         return f"{at.month}/{at.day}" if self.language == "ja" else f"{at.day} {_MONTHS[at.month - 1][:3]}"
 
+    def date(self, instant: str | datetime | None) -> str:
+        """A day in lists, short and whole: ``29 Nov 2026``, ``2026/11/29``."""
+        if instant is None:
+            return "–"
+        at = self.local(instant)
+        return (
+            f"{at.year}/{at.month}/{at.day}"
+            if self.language == "ja"
+            else f"{at.day} {_MONTHS[at.month - 1][:3]} {at.year}"
+        )
+
     def weekday(self, instant: str | datetime) -> str:
         """The day of the week, short."""
         return _WEEKDAYS[self.language][self.local(instant).weekday()]
@@ -80,14 +101,18 @@ class Formats:
         if instant is None:
             return Markup('<span class="none">–</span>')
         at = self.local(instant)
+        return _time(at, f"{at:%H:%M:%S} {self.zone}", self._minute(at))
+
+    def time_as(self, instant: str | datetime, shown: str) -> Markup:
+        """An instant as a ``time`` element that says it in other words, such as ``in 3 hours``."""
+        at = self.local(instant)
+        return _time(at, f"{self._minute(at)} {self.zone}", shown)
+
+    def _minute(self, at: datetime) -> str:
         clock = f"{at:%H:%M}"
         if self.language == "ja":
-            shown = f"{at.year}年{at.month}月{at.day}日 {clock}"
-        else:
-            shown = f"{at.day} {_MONTHS[at.month - 1][:3]} {at.year}, {clock}"
-        return Markup('<time datetime="{}" title="{}">{}</time>').format(
-            at.isoformat(), f"{at:%H:%M:%S} {self.zone}", shown
-        )
+            return f"{at.year}年{at.month}月{at.day}日 {clock}"
+        return f"{at.day} {_MONTHS[at.month - 1][:3]} {at.year}, {clock}"
 
     def month(self, cycle: str) -> str:
         """A billing cycle, ``2026-11``: ``November 2026``, ``2026年11月``."""
@@ -103,6 +128,10 @@ class Formats:
         n = round(seconds)
         return f"{n}秒" if self.language == "ja" else f"{n} second{'s' if n != 1 else ''}"
 
+    def until(self, instant: str | datetime) -> str:
+        """How long it is until an instant: ``3 hours``."""
+        return self.duration(max((self.local(instant) - self.now).total_seconds(), 0))
+
     def local(self, instant: str | datetime) -> datetime:
         """An instant in the zone; a date alone is that day's start there."""
         at = datetime.fromisoformat(instant) if isinstance(instant, str) else instant
@@ -112,22 +141,30 @@ class Formats:
 
     def today(self, days: int = 0) -> str:
         """Today in the zone, or ``days`` later, as ``YYYY-MM-DD``."""
-        return f"{datetime.now(UTC).astimezone(self._zone) + timedelta(days=days):%Y-%m-%d}"
+        return f"{self.now.astimezone(self._zone) + timedelta(days=days):%Y-%m-%d}"
 
     def functions(self) -> dict[str, Any]:
         """What templates call."""
         return {
             "yen": self.yen,
             "money": self.money,
+            "whole": self.whole,
+            "date": self.date,
             "number": self.number,
             "percent": self.percent,
             "day": self.day,
             "short_day": self.short_day,
             "weekday": self.weekday,
             "time": self.time,
+            "time_as": self.time_as,
             "month": self.month,
             "duration": self.duration,
+            "until": self.until,
         }
+
+
+def _time(at: datetime, title: str, shown: str) -> Markup:
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(at.isoformat(), title, shown)
 
 
 def number(value: str | int | Decimal) -> str:

@@ -28,6 +28,11 @@ _PATHS = {
     "menu": "M4 7h16M4 12h16M4 17h16",
     "moon": "M20 14A8 8 0 0 1 10 4a8 8 0 1 0 10 10Z",
     "card": "M3 6h18v12H3V6Zm0 4h18",
+    "store": "M4 10v10h16V10M2.5 10 5 4h14l2.5 6h-19ZM9 20v-6h6v6",
+    "bank": "M3 10 12 4l9 6H3Zm2 3v5m5-5v5m4-5v5m5-5v5M3 20.5h18",
+    "swap": "M4 8h15m-4-4 4 4-4 4M20 16H5m4-4-4 4 4 4",
+    "print": "M7 8V3h10v5M7 17H4V8h16v9h-3M7 14h10v7H7v-7Z",
+    "away": "M14 4h6v6M20 4l-9 9M18 14v6H4V6h6",
 }
 
 

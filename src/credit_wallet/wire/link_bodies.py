@@ -8,6 +8,7 @@ from msgspec import Meta, Struct
 
 from credit_wallet.domain.sessions import (
     ENTER,
+    FRAMED,
     HOME,
     LINK_SCOPES,
     LINK_SECONDS,
@@ -36,9 +37,12 @@ class WalletLink(Struct, frozen=True):
 
     wallet_id: int
     url: str
+    frame_url: str | None
     expires_at: str
 
     @classmethod
-    def of(cls, link: CreatedLink, public_url: str) -> WalletLink:
-        """A link to the service that people reach at ``public_url``."""
-        return cls(link.wallet_id, f"{public_url}{ENTER}{link.secret}", link.expires_at)
+    def of(cls, link: CreatedLink, public_url: str, *, in_frames: bool) -> WalletLink:
+        """A link to the service that people reach at ``public_url``; ``in_frames`` when it can be shown in some."""
+        enter = f"{ENTER}{link.secret}"
+        framed = f"{public_url}{FRAMED}{enter}" if in_frames else None
+        return cls(link.wallet_id, f"{public_url}{enter}", framed, link.expires_at)

@@ -60,38 +60,38 @@ class People:
         wallet_id = None if caller.access is None else caller.access.wallet_id
         begin = self._wallets.sessions.begin
         digest = caller.token_sha256 or ""
-        return await self._write(wallet_id, begin, caller.name, digest, wallet_id, language=language, earlier=earlier)
+        begun = await self._write(wallet_id, begin, caller.name, digest, wallet_id, language=language, earlier=earlier)
+        self._limit.remember(address, token_digest(begun.secret))
+        return begun
 
     async def enter(
         self, link: str, address: str, *, embedded: bool = False, earlier: str | None = None
     ) -> BegunSession:
         """The session that a link is for, once.
 
-        ``embedded`` says that a frame of another site shows the pages. Raises ``Unauthorized``, whose ``reason`` is
-        link_ended or link_unknown, and ``TooManyFailures``.
+        ``embedded`` says that a frame of another site shows the pages. Raises ``Unauthorized`` and ``TooManyFailures``.
         """
-        digest = token_digest(link)
-        self._limit.admit(address, digest)
+        self._limit.admit(address, token_digest(link))
+        lanes, links = self._wallets.reading_lanes, self._wallets.links
         try:
-            lanes, take = self._wallets.reading_lanes, self._wallets.links.take
-            return await lanes.ask_for(0, OWNERS, take, link, embedded=embedded, earlier=earlier)
-        except Unauthorized as refusal:
-            if refusal.details["reason"] == "link_unknown":
-                self._limit.failed(address, digest, "unknown")
+            begun = await lanes.ask_for(0, OWNERS, links.take, link, embedded=embedded, earlier=earlier)
+        except Unauthorized:
+            await self._count_guess(links.is_known, link, address)
             raise
+        self._limit.remember(address, token_digest(begun.secret))
+        return begun
 
     async def session(self, secret: str, address: str) -> tuple[OpenSession, Caller]:
         """The session of a secret, and who asks in it.
 
-        Raises ``Unauthorized``, whose ``reason`` is session_ended or session_unknown, and ``TooManyFailures``.
+        Raises ``Unauthorized`` and ``TooManyFailures``.
         """
         digest = token_digest(secret)
         self._limit.admit(address, digest)
         try:
             session = await self._opened(secret, digest)
-        except Unauthorized as refusal:
-            if refusal.details["reason"] == "session_unknown":
-                self._limit.failed(address, digest, "unknown")
+        except Unauthorized:
+            await self._count_guess(self._wallets.sessions.is_known, secret, address)
             raise
         self._limit.remember(address, digest)
         caller, ends_at = await self._caller_of(session)
@@ -99,13 +99,16 @@ class People:
             await self._note_use(session)
         return (session if ends_at is None else _until(session, ends_at)), caller
 
-    async def rotate(self, secret: str) -> str | None:
+    async def rotate(self, secret: str, address: str) -> str | None:
         """Another secret of a session; None when another request was first, whose answer has it.
 
         The earlier one works for 60 seconds more. Raises ``Unauthorized``.
         """
         session = await self._opened(secret, token_digest(secret))
-        return await self._write(session.wallet_id, self._wallets.sessions.rotate, secret)
+        new = await self._write(session.wallet_id, self._wallets.sessions.rotate, secret)
+        if new is not None:
+            self._limit.remember(address, token_digest(new))
+        return new
 
     async def end(self, secret: str) -> None:
         """Sign out. What is no session is left as it is."""
@@ -118,19 +121,24 @@ class People:
         session = await self._opened(secret, token_digest(secret))
         return await self._write(session.wallet_id, self._wallets.sessions.end_all, secret)
 
+    async def _count_guess(self, is_known: Callable[[str], bool], secret: str, address: str) -> None:
+        """Count what was never a secret; an old cookie or link keeps nobody out. Raises ``TooManyFailures``."""
+        if not await self._wallets.reading_lanes.ask(AUTHENTICATION, is_known, secret):
+            self._limit.failed(address, token_digest(secret), "unknown")
+
     async def _caller_of(self, session: OpenSession) -> tuple[Caller, str | None]:
         """Who asks in a session, and when what has opened it ends, if it does."""
         opener = None
         if session.token_sha256 is not None:
             opener = await self._authenticator.still_opened(session.token_sha256)
             if opener is None:
-                raise session_over("session_ended")
+                raise session_over()
         if session.linked_by is None:
             if opener is None or opener.name != session.opened_by or _wallet_of(opener) != session.wallet_id:
-                raise session_over("session_ended")
+                raise session_over()
             return opener, _end_of(opener)
         if (opener is not None and "support" not in opener.permissions) or session.wallet_id is None:
-            raise session_over("session_ended")
+            raise session_over()
         caller = Caller.by_link(session.wallet_id, session.scopes or (), session.linked_by)
         return caller, None if opener is None else _end_of(opener)
 

@@ -126,6 +126,7 @@ class TopupPage(Struct, frozen=True):
     """Top-ups, newest first."""
 
     topups: list[TopupView]
+    next_cursor: str | None = None
 
 
 class TopupCasePage(Struct, frozen=True):

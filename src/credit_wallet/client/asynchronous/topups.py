@@ -22,9 +22,12 @@ class AsyncWalletTopups:
     def __init__(self, send: AsyncSend) -> None:
         self._send = send
 
-    async def list(self, *, limit: int = 50) -> TopupPage:
-        """The wallet's top-ups, newest first; ``limit`` is 1 to 200. For the owner."""
-        return await self._send(calls.get("/credit/topups", read_as(TopupPage), limit=limit))
+    async def list(self, *, cursor: str | None = None, limit: int = 50) -> TopupPage:
+        """The wallet's top-ups, newest first; ``limit`` is 1 to 200. For the owner.
+
+        ``cursor`` is ``next_cursor`` of the page before.
+        """
+        return await self._send(calls.get("/credit/topups", read_as(TopupPage), cursor=cursor, limit=limit))
 
     async def options(self) -> TopupOptions:
         """Whether and how the owner can pay: amounts and payment methods. For the owner."""

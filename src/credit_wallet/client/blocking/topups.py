@@ -22,9 +22,12 @@ class WalletTopups:
     def __init__(self, send: Send) -> None:
         self._send = send
 
-    def list(self, *, limit: int = 50) -> TopupPage:
-        """The wallet's top-ups, newest first; ``limit`` is 1 to 200. For the owner."""
-        return self._send(calls.get("/credit/topups", read_as(TopupPage), limit=limit))
+    def list(self, *, cursor: str | None = None, limit: int = 50) -> TopupPage:
+        """The wallet's top-ups, newest first; ``limit`` is 1 to 200. For the owner.
+
+        ``cursor`` is ``next_cursor`` of the page before.
+        """
+        return self._send(calls.get("/credit/topups", read_as(TopupPage), cursor=cursor, limit=limit))
 
     def options(self) -> TopupOptions:
         """Whether and how the owner can pay: amounts and payment methods. For the owner."""

@@ -92,7 +92,9 @@ PROPERTIES_OF_TYPE: dict[str, About] = {
     "ActView.kind": _A("What was done, as `noun.verb`.", ("budget.configured",)),
     "ActView.subject": _A("To which thing.", ("budget:budget-7",)),
     "ActView.wallet_id": _A("Whose wallet it was done to; null for what belongs to none.", (1,)),
-    "ActView.by": _A("Who did it: `owner`, `agent:7`, `operator:3`, `command line: alice`, `worker` …", ("owner",)),
+    "ActView.by": _A(
+        "Who did it: `owner`, `agent:7`, `operator:3`, `link:operator:3`, `command line: alice`, `worker` …", ("owner",)
+    ),
     "ActView.actor": _A("In which capacity: `payer`, `operator`, `product`, or `seller:` and its id.", ("payer",)),
     "ActView.address": _A("From which address, over HTTP; else null.", ("203.0.113.7",)),
     "ActView.request_id": _A("`X-Request-Id` of the request; null without one.", ("req-1",)),
@@ -276,6 +278,10 @@ PROPERTIES_OF_TYPE: dict[str, About] = {
     "WalletLink.url": _A(
         "Where to send your customer. It works once, and is shown this once.",
         ("https://pay.example.com/enter/cw_link_…",),
+    ),
+    "WalletLink.frame_url": _A(
+        "The same link for a frame in a page of an origin of `CREDIT_WALLET_FRAME_ORIGINS`; null when there is none.",
+        ("https://pay.example.com/framed/enter/cw_link_…",),
     ),
     "WalletLink.expires_at": _time("When the link can no longer be opened."),
     "CreatedOperatorKey.token": _A("The token. It is shown this once; only its hash is stored.", ("cw_operator_…",)),
