@@ -6,13 +6,14 @@ written in the log are decided there and nowhere else.
 
 from __future__ import annotations
 
+from asyncio import Event
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from msgspec import json
 
-from credit_wallet.wire.asgi import AsgiApp, RawHeaders, Scope, Send
+from credit_wallet.wire.asgi import AsgiApp, RawHeaders, Receive, Scope, Send
 from credit_wallet.wire.auth import PRESENT, Caller
 
 MAX_ANSWER_BYTES = 8 << 20
@@ -70,12 +71,9 @@ class Api:
             raise Refused(answer.status, decoded)
         return decoded
 
-    async def hand_on(self, path: str, query: Mapping[str, Any], send: Send) -> None:
-        """Send on what the API answers to ``GET``, as it comes, such as a long download."""
-        await self._app(self._scope_of("GET", path, query, b"", {}), self._never, send)
-
-    async def _never(self) -> Any:
-        raise RuntimeError("a call without a body has nothing to read")
+    async def hand_on(self, path: str, query: Mapping[str, Any], receive: Receive, send: Send) -> None:
+        """Send on what the API answers to ``GET``, as it comes, such as a long download, for as long as one listens."""
+        await self._app(self._scope_of("GET", path, query, b"", {}), receive, send)
 
     def _scope_of(
         self, method: str, path: str, query: Mapping[str, Any] | None, content: bytes, given: Mapping[str, str]
@@ -107,8 +105,15 @@ def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _receiving(content: bytes) -> Any:
+def _receiving(content: bytes) -> Receive:
+    """A client that sends ``content``, and then listens until it has its answer."""
+    sent = False
+
     async def receive() -> dict[str, Any]:
+        nonlocal sent
+        if sent:
+            await Event().wait()
+        sent = True
         return {"type": "http.request", "body": content, "more_body": False}
 
     return receive
