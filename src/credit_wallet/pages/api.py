@@ -65,7 +65,7 @@ class Api:
         answer = _Answer()
         content = b"" if body is None else json.encode(body)
         scope = self._scope_of(method, path, query, content, headers or {})
-        await self._app(scope, _receiving(content), answer.take)
+        await self._app(scope, _sending(content, answer.is_whole), answer.take)
         decoded = json.decode(answer.body) if answer.body else {}
         if answer.status >= 400:
             raise Refused(answer.status, decoded)
@@ -105,14 +105,15 @@ def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _receiving(content: bytes) -> Receive:
-    """A client that sends ``content``, and then listens until it has its answer."""
+def _sending(content: bytes, is_answered: Event) -> Receive:
+    """A client that sends ``content``, and listens until it has its answer."""
     sent = False
 
     async def receive() -> dict[str, Any]:
         nonlocal sent
         if sent:
-            await Event().wait()
+            await is_answered.wait()
+            return {"type": "http.disconnect"}
         sent = True
         return {"type": "http.request", "body": content, "more_body": False}
 
@@ -124,6 +125,7 @@ class _Answer:
 
     def __init__(self) -> None:
         self.status = 0
+        self.is_whole = Event()
         self._parts: list[bytes] = []
         self._length = 0
 
@@ -135,6 +137,8 @@ class _Answer:
             self._length += len(part)
             if self._length > MAX_ANSWER_BYTES:
                 raise ValueError("an answer is too long for a page")
+            if not message.get("more_body", False):
+                self.is_whole.set()
 
     @property
     def body(self) -> bytes:
