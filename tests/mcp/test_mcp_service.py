@@ -43,7 +43,7 @@ def test_the_real_service_answers_and_stops(db_url: str, wallets: CreditWallet) 
     with Service(db_url) as service:
         status = over_http(service.url)(created.owner_token, lambda tools: tools.call("credit_wallet_status"))
         assert status["spendable_yen"] == 10
-        assert status["topup_url"] == f"{service.url}/docs"
+        assert status["topup_url"] == f"{service.url}/wallet/pay-in"
         assert service.stop() == 0
 
 

@@ -1,313 +1,244 @@
-"""The log of acts in words: what was done, to what, by whom, and what changed."""
+"""Acts in words: what was done, who did it, and what changed. The owner's log and the operator's say it alike."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
 from typing import Any, Final, NamedTuple
 
+from jinja2 import pass_context
+from jinja2.runtime import Context
 from markupsafe import Markup
 
+from credit_wallet.domain.corrections import CorrectionReason
 from credit_wallet.pages.formats import Formats
 from credit_wallet.pages.words import Words, text
 
-DONE: Final[dict[str, str]] = {
-    "wallet.created": text("The wallet was made"),
-    "wallet.configured": text("Settings of the wallet were changed"),
-    "wallet.topped_up": text("Credit was added by hand"),
-    "wallet.adjusted": text("The balance was corrected"),
-    "wallet.frozen": text("The wallet was frozen"),
-    "wallet.unfrozen": text("The wallet was opened again"),
-    "wallet.closing_begun": text("The wallet is being closed"),
-    "wallet.closed": text("The wallet was closed"),
-    "wallet.handed_over": text("The wallet was handed over to another customer"),
-    "wallet.access_ended": text("Everything that opened the wallet was ended"),
-    "wallet.token_rotated": text("The owner token was replaced"),
-    "key.created": text("A key was made"),
-    "key.configured": text("A key was changed"),
-    "key.revoked": text("A key was revoked"),
-    "key.token_rotated": text("A key got another token"),
-    "secret.registered": text("A key of the host's own was registered"),
-    "secret.removed": text("A key of the host's own was removed"),
-    "token.revoked": text("A token was revoked"),
-    "link.created": text("A link to these pages was made"),
-    "budget.created": text("A budget was made"),
-    "budget.configured": text("A budget was changed"),
-    "budget.deleted": text("A budget was deleted"),
-    "topup.requested": text("A payment was begun"),
-    "topup.canceled": text("A payment was given up"),
-    "topup.paid_back": text("Unused credit was paid back"),
-    "topup.reversed": text("Credit was taken back"),
-    "charge.refunded": text("A charge was refunded"),
-    "transfer.created": text("Credit was moved to another wallet"),
-    "auto_topup.consented": text("Automatic top-ups were agreed to"),
-    "auto_topup.stopped": text("Automatic top-ups have stopped"),
-    "auto_topup.resumed": text("Automatic top-ups go on"),
-    "target.added": text("A receiver of notices was added"),
-    "target.configured": text("A receiver of notices was changed"),
-    "target.removed": text("A receiver of notices was removed"),
-    "target.confirmed": text("A mailbox was confirmed"),
-    "target.asked_again": text("Another confirmation code was sent"),
-    "target.secret_rotated": text("A receiver of notices got another secret"),
-    "target.restarted": text("A receiver of notices was switched on again"),
-    "delivery.resent": text("Notices were sent again"),
-    "grant.created": text("Credit was promised"),
-    "grant.canceled": text("A promise of credit was ended"),
-    "prices.applied": text("Prices were changed"),
-    "seller.created": text("A seller was made"),
-    "seller.revoked": text("A seller was revoked"),
-    "seller.token_rotated": text("A seller got another token"),
-    "operator.created": text("An operator was made"),
-    "operator.configured": text("An operator's role was changed"),
-    "operator.key_rotated": text("An operator got another key"),
-    "operator.key_revoked": text("A key of an operator was revoked"),
-    "operator.revoked": text("An operator was revoked"),
-    "erasure.begun": text("Erasing personal data began"),
-    "erasure.sealed": text("Erased entries were sealed again"),
-    "erasure.ended": text("Personal data was erased"),
+TITLES: Final = {
+    "auto_topup.consented": text("Automatic top-up agreed to"),
+    "auto_topup.resumed": text("Automatic top-up goes on"),
+    "auto_topup.stopped": text("Automatic top-up stopped"),
+    "budget.configured": text("Budget changed"),
+    "budget.created": text("Budget made"),
+    "budget.deleted": text("Budget removed"),
+    "charge.refunded": text("Charge given back"),
+    "delivery.resent": text("Notice sent again"),
+    "erasure.begun": text("Erasure of personal data begun"),
+    "erasure.ended": text("Personal data erased"),
+    "erasure.sealed": text("Erased range sealed again"),
+    "grant.canceled": text("Grant ended"),
+    "grant.created": text("Grant made"),
+    "key.configured": text("Key changed"),
+    "key.created": text("Key made"),
+    "key.revoked": text("Key revoked"),
+    "key.token_rotated": text("Key given another token"),
+    "link.created": text("Sign-in link made"),
+    "operator.configured": text("Operator's role changed"),
+    "operator.created": text("Operator added"),
+    "operator.key_revoked": text("Operator's key revoked"),
+    "operator.key_rotated": text("Operator given another key"),
+    "operator.revoked": text("Operator removed"),
+    "prices.applied": text("Prices applied"),
+    "secret.registered": text("Key of the host's own let in"),
+    "secret.removed": text("Key of the host's own removed"),
+    "seller.created": text("Seller added"),
+    "seller.revoked": text("Seller removed"),
+    "seller.token_rotated": text("Seller given another token"),
+    "target.added": text("Notification target added"),
+    "target.asked_again": text("Confirmation code sent again"),
+    "target.configured": text("Notification target changed"),
+    "target.confirmed": text("Notification target confirmed"),
+    "target.removed": text("Notification target removed"),
+    "target.restarted": text("Notification target in use again"),
+    "target.secret_rotated": text("Notification target given another secret"),
+    "token.revoked": text("Token revoked"),
+    "topup.canceled": text("Payment given up"),
+    "topup.paid_back": text("Payment paid back"),
+    "topup.requested": text("Payment begun"),
+    "topup.reversed": text("Payment taken back"),
+    "transfer.created": text("Credit moved to another wallet"),
+    "wallet.access_ended": text("Tokens and keys ended"),
+    "wallet.adjusted": text("Balance corrected"),
+    "wallet.closed": text("Wallet closed"),
+    "wallet.closing_begun": text("Closing begun"),
+    "wallet.configured": text("Settings changed"),
+    "wallet.created": text("Wallet made"),
+    "wallet.frozen": text("Wallet frozen"),
+    "wallet.handed_over": text("Wallet handed over"),
+    "wallet.token_rotated": text("Owner given another token"),
+    "wallet.topped_up": text("Topped up by hand"),
+    "wallet.unfrozen": text("Wallet unfrozen"),
 }
+"""What was done, by the kind of the act."""
 
-NOUNS: Final[dict[str, str]] = {
-    "wallet": text("the wallet"),
-    "key": text("keys"),
-    "budget": text("budgets"),
-    "topup": text("payments"),
-    "auto_topup": text("automatic top-ups"),
-    "charge": text("refunds"),
-    "transfer": text("transfers"),
-    "target": text("receivers of notices"),
-    "grant": text("promises of credit"),
-    "link": text("links"),
+REASONS: Final[dict[CorrectionReason, str]] = {
+    "mistyped_topup": text("Mistyped top-up"),
+    "goodwill": text("Goodwill"),
+    "service_failure": text("The service failed"),
+    "duplicate_charge": text("Charged twice"),
+    "fraud": text("Fraud"),
+    "leaked_token": text("Leaked token"),
+    "customer_request": text("The customer asked"),
+    "write_off": text("Written off"),
+    "merge": text("Two wallets of one customer"),
+    "closing": text("Closing"),
+    "other": text("Other"),
 }
-"""What the log can be filtered by."""
+"""Why something was corrected, by its code."""
 
-FIELDS: Final[dict[str, str]] = {
-    "label": text("Name"),
-    "reference": text("Reference"),
-    "metadata": text("Metadata"),
+_FIELDS: Final = {
+    "address": text("Address"),
+    "alert_thresholds_pct": text("Notices at shares of the budget"),
     "amount": text("Amount"),
-    "txn_id": text("Entry"),
-    "promo": text("Given, not paid"),
+    "auto_topup_amount": text("Automatic top-up of"),
+    "auto_topup_daily_yen": text("Automatic top-ups, most a day"),
+    "auto_topup_monthly_yen": text("Automatic top-ups, most a month"),
+    "auto_topup_threshold": text("Automatic top-up below"),
+    "budget_mode": text("At the budget"),
+    "changes": text("Prices changed"),
+    "digest": text("Collected"),
     "expires_at": text("Ends"),
-    "monthly_budget_yen": text("Monthly budget"),
-    "budget_mode": text("At the end of the budget"),
-    "time_zone": text("Time zone"),
-    "low_balance_yen": text("Low from"),
-    "alert_thresholds_pct": text("Alerts at percent"),
-    "price_group": text("Price group"),
-    "auto_topup_threshold": text("Topped up below"),
-    "auto_topup_amount": text("Topped up by"),
-    "auto_topup_daily_yen": text("Topped up at most a day"),
-    "auto_topup_monthly_yen": text("Topped up at most a month"),
-    "monthly_cap_yen": text("Most it may spend a month"),
+    "frozen": text("Frozen"),
     "group": text("Group"),
-    "scopes": text("May"),
+    "keys_revoked": text("Keys revoked"),
+    "kind": text("Kind"),
+    "kinds": text("Notices"),
+    "label": text("Name"),
+    "language": text("Language"),
     "limit": text("Limit"),
-    "unit": text("Of"),
-    "window": text("Every"),
-    "scope": text("For"),
+    "low_balance_yen": text("Low balance below"),
+    "metadata": text("Metadata"),
     "mode": text("At the limit"),
-    "shares_pct": text("Alerts at percent"),
-    "week_start": text("Week begins"),
+    "monthly_budget_yen": text("Budget a month"),
+    "monthly_cap_yen": text("Cap a month"),
+    "name": text("Name"),
+    "overlap_seconds": text("The earlier one works for"),
+    "price_group": text("Price group"),
+    "promo": text("Promotional"),
+    "quiet_hours": text("Quiet hours"),
     "raised_limit": text("Raised to"),
     "raised_until": text("Raised until"),
-    "address": text("Address"),
-    "kinds": text("Kinds"),
-    "language": text("Language"),
-    "quiet_hours": text("Quiet hours"),
-    "digest": text("Once a day at"),
-    "stopped": text("Stopped because"),
-    "frozen": text("Frozen"),
-    "frozen_reason": text("Frozen because"),
-    "closing_at": text("Closing since"),
-    "closed_at": text("Closed"),
-    "merged_into": text("Merged into wallet"),
-    "to_wallet_id": text("To wallet"),
-    "transfer_id": text("Transfer"),
-    "overlap_seconds": text("The earlier one works for"),
-    "consent_no": text("Consent number"),
-    "reason": text("Because"),
+    "reason": text("Reason"),
+    "reference": text("Reference"),
     "role": text("Role"),
-    "name": text("Name"),
+    "scope": text("For"),
+    "scopes": text("May"),
+    "secrets_removed": text("Keys of the host's own removed"),
+    "shares_pct": text("Notices at shares of the limit"),
+    "thresholds_pct": text("Notices at shares of the budget"),
+    "time_zone": text("Time zone"),
+    "to_wallet_id": text("To wallet"),
+    "txn_id": text("Entry"),
     "version": text("Version"),
-    "changes": text("Prices changed"),
-    "deliveries": text("Notices"),
-    "in_frame": text("For a frame"),
-    "embedded": text("For a frame"),
-    "path": text("Page"),
+    "window": text("Every"),
 }
-"""Members of what changed; one that is not here is shown by its own name."""
+"""What changed, by its name in the act."""
 
-VALUES: Final[dict[str, str]] = {
-    "alert": text("alert only"),
-    "cap": text("refuse charges"),
-    "block": text("refuse charges"),
-    "yen": text("yen"),
-    "charges": text("charges"),
-    "hour": text("hour"),
-    "day": text("day"),
-    "week": text("week"),
-    "month": text("month"),
-    "monday": text("Monday"),
-    "sunday": text("Sunday"),
-    "spend": text("pay"),
-    "read": text("see its spending"),
-    "manage": text("manage the wallet"),
-    "en": "English",
-    "ja": "日本語",
+_UNSAID: Final = frozenset(("sha256", "frozen_reason", "closing_at", "closed_at", "wallet_id", "key_id", "actor"))
+"""What tells a person nothing beside the rest."""
+
+_AMOUNTS: Final = ("amount", "limit", "raised_limit")
+_BY: Final = {
+    "owner": text("the owner"),
+    "link": text("somebody with a sign-in link"),
+    "worker": text("the service"),
+    "product": text("the service"),
+    "library": text("the host's program"),
+    "operator": text("your provider"),
+    "operator:root": text("the operator's root key"),
 }
-"""Values that are words of a fixed set, where a member has such."""
-
-REASONS: Final[dict[str, str]] = {
-    "goodwill": text("goodwill"),
-    "fraud": text("suspicion of fraud"),
-    "mistyped_topup": text("mistyped"),
-    "duplicate": text("done twice"),
-    "correction": text("correction"),
-    "other": text("another reason"),
+_NUMBERED: Final = {
+    "agent": text("agent key {id}"),
+    "operator": text("operator {id}"),
+    "seller": text("seller {id}"),
+    "link": text("a sign-in link of operator {id}"),
 }
-
-_WORDED = frozenset(("budget_mode", "unit", "window", "mode", "week_start", "scopes", "language"))
-_YEN = frozenset(("amount", "auto_topup_threshold", "auto_topup_amount"))
-_UNLIMITED_AT_0 = frozenset(("monthly_budget_yen", "monthly_cap_yen", "auto_topup_daily_yen", "auto_topup_monthly_yen"))
-_UNTOLD = frozenset(("sha256", "consents", "txn_id", "amount", "frozen_reason"))
-"""Not among the changes: what says nothing to people, and what is said before them."""
+_MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 
 
 class Change(NamedTuple):
-    """A member that changed; None is nothing, on whichever side."""
+    """What of a thing is no longer so, and how it is now; None where there was or is nothing."""
 
-    name: str
-    before: str | Markup | None
-    after: str | Markup | None
-
-
-class Told(NamedTuple):
-    """An act in words. ``path`` is the page of what it was done to, below the wallet's pages; "" without one."""
-
-    what: Markup | str
-    amount: str
-    who: Markup
-    subject: Markup | str
-    path: str
-    changes: list[Change]
-    reason: Markup | str
+    name: Markup
+    before: Markup | None
+    after: Markup | None
 
 
-def told(act: Mapping[str, Any], words: Words, formats: Formats) -> Told:
-    """An act in words."""
+@pass_context
+def act_title(context: Context, act: dict[str, Any]) -> Markup:
+    """What was done."""
+    return _words(context).say(TITLES.get(act["kind"], act["kind"]))
+
+
+@pass_context
+def act_reason(context: Context, code: str) -> Markup:
+    """The reason that a correction was given."""
+    return _words(context).say({str(known): said for known, said in REASONS.items()}.get(code, code))
+
+
+@pass_context
+def act_by(context: Context, by: str, names: dict[str, str] | None = None) -> Markup:
+    """Who did it; ``names`` are those of operators by id, for whoever may know them."""
+    words = _words(context)
+    if by in _BY:
+        return words.say(_BY[by])
+    noun, _, rest = by.partition(":")
+    if noun in _NUMBERED:
+        who = rest.rpartition(":")[2]
+        return words.say(_NUMBERED[noun], id=(names or {}).get(who, who) if noun in ("operator", "link") else who)
+    return Markup("{}").format(by)
+
+
+@pass_context
+def act_changes(context: Context, act: dict[str, Any]) -> list[Change]:
+    """What changed; of what is new or gone, what there is to say of it."""
     before, after = act["before"] or {}, act["after"] or {}
-    names = [*after, *(name for name in before if name not in after)]
-    value = _Values(words, formats, {**before, **after}.get("unit"), is_new=not before)
-    changes = [
-        Change(name, value.of(name, before.get(name)), value.of(name, after.get(name)))
-        for name in names
-        if name not in _UNTOLD
-    ]
-    subject, path = _subject(str(act["subject"]), words)
-    what = words.say(DONE[act["kind"]]) if act["kind"] in DONE else str(act["kind"])
-    reason = act["reason"] or ""
-    return Told(
-        what,
-        formats.yen(after["amount"]) if "amount" in after else "",
-        who(str(act["by"]), words),
-        subject,
-        path,
-        [change._replace(name=_field(change.name, words)) for change in changes if change.before != change.after],
-        words.say(REASONS[reason]) if reason in REASONS else reason.replace("_", " "),
-    )
+    words, formats = _words(context), context["formats"]
+    found, calls = [], "calls" in (before.get("unit"), after.get("unit"))
+    for name in dict.fromkeys((*before, *after)):
+        was, now = before.get(name), after.get(name)
+        if name in _UNSAID or was == now or (not was and not now):
+            continue
+        said = [
+            None if value in _EMPTY else _value(words, formats, f"{name} calls" if calls else name, value)
+            for value in (was, now)
+        ]
+        found.append(Change(_name(words, name), *said))
+    return found
 
 
-def who(by: str, words: Words) -> Markup:
-    """Who did it."""
-    kind, _, name = by.partition(":")
-    match kind:
-        case "owner" | "payer":
-            return words.say("the owner")
-        case "agent":
-            return words.say("agent key {id}", id=name)
-        case "link":
-            return words.say("the customer, by a link")
-        case "operator" if name:
-            return words.say("operator {name}", name=name)
-        case "operator":
-            return words.say("whoever runs the service")
-        case "seller":
-            return words.say("seller {id}", id=name)
-        case "worker" | "product":
-            return words.say("the service itself")
-        case "library":
-            return words.say("a program of the host's")
-        case "command line":
-            return words.say("the command line, {name}", name=name.strip() or "–")
-    return words.say("{name}", name=by)
+_YES, _NO = text("yes"), text("no")
+_EMPTY: Final[tuple[Any, ...]] = (None, "", [], {})
 
 
-def _field(name: str, words: Words) -> str:
-    return words.say(FIELDS[name]) if name in FIELDS else name.replace("_", " ")
+def _name(words: Words, name: str) -> Markup:
+    return words.say(_FIELDS.get(name, name.replace("_", " ")))
 
 
-def _subject(subject: str, words: Words) -> tuple[Markup | str, str]:
-    """What it was done to, and its page."""
-    noun, _, name = subject.partition(":")
-    match noun:
-        case "key":
-            return words.say("key {id}", id=name), f"/keys/{name}"
-        case "budget":
-            return words.say("budget {id}", id=name.removeprefix("budget-")), f"/budgets/{name}"
-        case "topup":
-            return words.say("payment {id}", id=name), f"/topups/{name}"
-        case "entry" | "charge":
-            return words.say("entry {id}", id=name), f"/activity/{name}"
-        case "target":
-            return words.say("receiver {id}", id=name), "/notices"
-        case "transfer":
-            return words.say("transfer {id}", id=name), "/transfers"
-        case "grant":
-            return words.say("promise {id}", id=name), ""
-        case "operator":
-            return words.say("operator {name}", name=name), ""
-        case "seller":
-            return words.say("seller {id}", id=name), ""
-    return "", ""
+def _value(words: Words, formats: Formats, name: str, value: Any) -> Markup:
+    if isinstance(value, bool):
+        return words.say(_YES if value else _NO)
+    if name.endswith("_yen") or name in _AMOUNTS or name in ("auto_topup_threshold", "auto_topup_amount"):
+        return formats.money(value) if _is_amount(value) else Markup("{}").format(value)
+    if name == "overlap_seconds":
+        return Markup("{}").format(formats.duration(value))
+    if isinstance(value, str) and _MOMENT.fullmatch(value):
+        return formats.time(value)
+    if isinstance(value, dict):
+        return Markup("{}").format(", ".join(f"{key} = {each}" for key, each in value.items()))
+    if isinstance(value, list):
+        return Markup("{}").format(", ".join(str(each) for each in value))
+    return Markup("{}").format(value)
 
 
-class _Values:
-    """Says values of members that changed."""
-
-    def __init__(self, words: Words, formats: Formats, unit: str | None, *, is_new: bool) -> None:
-        self._words = words
-        self._formats = formats
-        self._unit = unit
-        self._is_new = is_new
-
-    def of(self, name: str, value: Any) -> str | Markup | None:
-        """A value in words; None when it says that there is nothing."""
-        match value:
-            case None | "" | [] | {}:
-                return None
-            case False | 0 if self._is_new:
-                return None
-            case bool():
-                return self._words.say("yes" if value else "no")
-            case dict():
-                return ", ".join(f"{key}: {_plain(each)}" for key, each in value.items())
-            case list():
-                return ", ".join(str(self._one(name, each)) for each in value)
-        return self._one(name, value)
-
-    def _one(self, name: str, value: Any) -> str | Markup | None:
-        if name in _UNLIMITED_AT_0 and value == 0:
-            return None
-        if name in _YEN or name.endswith("_yen") or (name in ("limit", "raised_limit") and self._unit == "yen"):
-            return self._formats.yen(value)
-        if name in ("limit", "raised_limit"):
-            return self._formats.number(value)
-        if name.endswith(("_at", "_until")):
-            return self._formats.time(value)
-        if name == "overlap_seconds":
-            return self._formats.duration(value)
-        return self._words.say(VALUES[value]) if name in _WORDED and value in VALUES else str(value)
+def _is_amount(value: Any) -> bool:
+    return re.fullmatch(r"-?\d+(\.\d+)?", str(value)) is not None
 
 
-def _plain(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+def _words(context: Context) -> Words:
+    words: Words = context["words"]
+    return words
+
+
+ACTS = {"act_title": act_title, "act_by": act_by, "act_changes": act_changes, "act_reason": act_reason}
+"""What templates call."""
+

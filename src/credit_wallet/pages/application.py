@@ -21,7 +21,7 @@ from credit_wallet.pages.formats import zones
 from credit_wallet.pages.forms import Form, read_form
 from credit_wallet.pages.routes import CONSOLE, OWNER, ROUTES, Route
 from credit_wallet.pages.settings import PageSettings
-from credit_wallet.pages.visit import Doors, Place, Visit
+from credit_wallet.pages.visit import LOOKS_ONLY, Entrance, Place, Visit
 from credit_wallet.pages.words import LANGUAGES, Words, chosen, text
 from credit_wallet.runtime.steady_clock import utc_now
 from credit_wallet.telemetry import Logger
@@ -76,8 +76,9 @@ class Pages:
         if path.startswith(_ASSETS):
             await _asset(path).send([request_id_of(scope["headers"])], send, head=scope["method"] == "HEAD")
             return
-        head = scope["method"] == "HEAD"
-        reply = await self._answer({**scope, "method": "GET"} if head else scope, receive)
+        if head := scope["method"] == "HEAD":
+            scope = {**scope, "method": "GET", LOOKS_ONLY: True}
+        reply = await self._answer(scope, receive)
         origins = self._settings.frame_origins if path.startswith(f"{FRAMED}/") or path == FRAMED else ()
         if isinstance(reply, Answer):
             await reply.send([*page_headers(origins), request_id_of(scope["headers"])], send, head=head)
@@ -99,7 +100,7 @@ class Pages:
         except (WalletError, Refused) as error:
             return self._refusal(visit or self._stranger(scope), error)
         except Exception:
-            _log.error("page_failed", path=scope["path"], exception=format_exc())
+            _log.error("page_failed", path=scope["state"].get(ROUTE), exception=format_exc())
             return (visit or self._stranger(scope)).draw(
                 "error.html", status=500, title=text("Something went wrong"), detail=""
             )
@@ -220,7 +221,7 @@ class Pages:
             scope,
             self._settings,
             place,
-            doors=Doors(self._people, self._cookies),
+            entrance=Entrance(self._people, self._cookies),
             words=Words(chosen(query.get("language") or asked, accepted)),
             tastes=tastes,
             query=query,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
@@ -66,6 +66,15 @@ class Formats:
 
         return say
 
+    def whole(self, amount: str | int | None) -> Markup:
+        """An amount for lists that are looked over: whole yen, rounded towards zero; the exact one on hovering."""
+        if amount is None:
+            return Markup('<span class="none">–</span>')
+        value = Decimal(amount)
+        return Markup('<data class="money" value="{}" title="{}">{}</data>').format(
+            amount, self.yen(amount), self.yen(str(value.to_integral_value(ROUND_DOWN)))
+        )
+
     def number(self, value: str | int | Decimal | None) -> str:
         """A number with its thousands apart."""
         return "–" if value is None else number(value)
@@ -91,6 +100,17 @@ class Formats:
         at = self.local(instant)
         return f"{at.month}/{at.day}" if self.language == "ja" else f"{at.day} {_MONTHS[at.month - 1][:3]}"
 
+    def date(self, instant: str | datetime | None) -> str:
+        """A day in lists, short and whole: ``29 Nov 2026``, ``2026/11/29``."""
+        if instant is None:
+            return "–"
+        at = self.local(instant)
+        return (
+            f"{at.year}/{at.month}/{at.day}"
+            if self.language == "ja"
+            else f"{at.day} {_MONTHS[at.month - 1][:3]} {at.year}"
+        )
+
     def weekday(self, instant: str | datetime) -> str:
         """The day of the week, short."""
         return _WEEKDAYS[self.language][self.local(instant).weekday()]
@@ -100,14 +120,18 @@ class Formats:
         if instant is None:
             return Markup('<span class="none">–</span>')
         at = self.local(instant)
+        return _time(at, f"{at:%H:%M:%S} {self.zone}", self._minute(at))
+
+    def time_as(self, instant: str | datetime, shown: str) -> Markup:
+        """An instant as a ``time`` element that says it in other words, such as ``in 3 hours``."""
+        at = self.local(instant)
+        return _time(at, f"{self._minute(at)} {self.zone}", shown)
+
+    def _minute(self, at: datetime) -> str:
         clock = f"{at:%H:%M}"
         if self.language == "ja":
-            shown = f"{at.year}年{at.month}月{at.day}日 {clock}"
-        else:
-            shown = f"{at.day} {_MONTHS[at.month - 1][:3]} {at.year}, {clock}"
-        return Markup('<time datetime="{}" title="{}">{}</time>').format(
-            at.isoformat(), f"{at:%H:%M:%S} {self.zone}", shown
-        )
+            return f"{at.year}年{at.month}月{at.day}日 {clock}"
+        return f"{at.day} {_MONTHS[at.month - 1][:3]} {at.year}, {clock}"
 
     def month(self, cycle: str) -> str:
         """A billing cycle, ``2026-11``: ``November 2026``, ``2026年11月``."""
@@ -143,6 +167,8 @@ class Formats:
         return {
             "yen": self.yen,
             "money": self.money,
+            "whole": self.whole,
+            "date": self.date,
             "number": self.number,
             "aligned": self.aligned,
             "percent": self.percent,
@@ -150,10 +176,15 @@ class Formats:
             "short_day": self.short_day,
             "weekday": self.weekday,
             "time": self.time,
+            "time_as": self.time_as,
             "month": self.month,
             "duration": self.duration,
             "until": self.until,
         }
+
+
+def _time(at: datetime, title: str, shown: str) -> Markup:
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(at.isoformat(), title, shown)
 
 
 def number(value: str | int | Decimal) -> str:

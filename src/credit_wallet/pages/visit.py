@@ -15,6 +15,7 @@ from credit_wallet.pages.answers import Answer, Reply, redirect
 from credit_wallet.pages.api import Api, Refused
 from credit_wallet.pages.cookies import FRAMED, Cookies, Taste, cookies_of
 from credit_wallet.pages.done import DONE
+from credit_wallet.pages.field_texts import FIELD_TEXTS, MALFORMED
 from credit_wallet.pages.formats import Formats
 from credit_wallet.pages.forms import Form
 from credit_wallet.pages.navigation import navigation
@@ -26,6 +27,9 @@ from credit_wallet.wire.asgi import AsgiApp, RawHeaders, Receive, Scope, Send
 from credit_wallet.wire.auth import Caller
 from credit_wallet.wire.mirrored import mirrored
 from credit_wallet.wire.people import People
+
+LOOKS_ONLY = "credit_wallet.looks_only"
+"""In the scope of a request for the headers alone, such as one of a chat that looks at a link in a message."""
 
 
 HTTP_OK = 200
@@ -52,7 +56,7 @@ class Place(NamedTuple):
         return path if self.wallet_id is None else mirrored(path, self.wallet_id)
 
 
-class Doors(NamedTuple):
+class Entrance(NamedTuple):
     """What sign-in and sign-out need: sessions, and the cookies that carry them."""
 
     people: People
@@ -69,7 +73,7 @@ class Visit:
         settings: PageSettings,
         place: Place,
         *,
-        doors: Doors,
+        entrance: Entrance,
         words: Words,
         tastes: Mapping[Taste, str],
         query: Mapping[str, str],
@@ -83,7 +87,7 @@ class Visit:
         self.scope = scope
         self.settings = settings
         self.place = place
-        self.doors = doors
+        self.entrance = entrance
         self.words = words
         self.query = query
         self.params = params
@@ -196,7 +200,7 @@ class Visit:
     @property
     def secret(self) -> str | None:
         """The secret of the session, from its cookie."""
-        return self.doors.cookies.session(cookies_of(self.scope["headers"]), in_frame=self.place.in_frame)
+        return self.entrance.cookies.session(cookies_of(self.scope["headers"]), in_frame=self.place.in_frame)
 
     @property
     def done_text(self) -> Markup | None:
@@ -209,7 +213,10 @@ class Visit:
         """What was refused and why, in the language of the page where we have it."""
         if self.refused is None:
             raise LookupError("nothing was refused")
-        return self.words.refused(self.refused.code, self.refused.detail)
+        refused = self.refused
+        if refused.code in MALFORMED and refused.field in FIELD_TEXTS:
+            return RefusedText(self.words.say("That did not work"), self.words.say(FIELD_TEXTS[refused.field]))
+        return self.words.refused(refused.code, refused.detail, refused.problem)
 
     def old_in(self, form: str, name: str, value: Any = "") -> Any:
         """What a field of a form shows: what was sent when that form was refused, else ``value``."""
@@ -225,5 +232,9 @@ class Visit:
 
     def asked_with(self, name: str, value: Any) -> str:
         """The query of this page with another value of ``name``, as it stands in an address."""
-        kept = {key: held for key, held in self.query.items() if key not in (name, "done")}
-        return urlencode({**kept, name: value})
+        return self.asked_for(**{name: value})
+
+    def asked_for(self, **values: Any) -> str:
+        """The query of this page with other ``values``, without those that are None or empty."""
+        kept = {name: held for name, held in self.query.items() if name != "done"}
+        return urlencode({name: held for name, held in {**kept, **values}.items() if held not in (None, "")})

@@ -347,7 +347,7 @@ PROPERTIES: dict[str, About] = {
     "client_secret": _A("What Stripe.js confirms in a card form of your own. It is not stored.", ("pi_3Q2_secret_x",)),
     "checkout_session": _A("Stripe's id of the checkout page; null for a card form of your own.", ("cs_test_a1",)),
     "checkout_url": _A(
-        "The page of Stripe's to send people to; null without `checkout`.",
+        "The page of Stripe's to send people to; null without `checkout`, and once nothing can be paid there.",
         ("https://checkout.stripe.com/c/pay/cs_test_a1",),
     ),
     "action_url": _A(

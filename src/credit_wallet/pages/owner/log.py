@@ -6,13 +6,27 @@ from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from credit_wallet.domain.cycle import format_instant
-from credit_wallet.pages.acts import NOUNS, told
 from credit_wallet.pages.answers import Reply
-from credit_wallet.pages.formats import Formats
 from credit_wallet.pages.routes import wallet_page
 from credit_wallet.pages.visit import Visit
+from credit_wallet.pages.words import text
 
 PAGE = 50
+
+NOUNS = {
+    "": text("Everything"),
+    "wallet": text("The wallet"),
+    "key": text("Keys"),
+    "budget": text("Budgets"),
+    "topup": text("Payments"),
+    "auto_topup": text("Automatic top-up"),
+    "charge": text("Refunds"),
+    "transfer": text("Transfers"),
+    "target": text("Notification targets"),
+    "grant": text("Grants"),
+    "link": text("Sign-in links"),
+}
+"""What the log can be filtered by."""
 
 
 @wallet_page("/log")
@@ -29,13 +43,10 @@ async def show_log(visit: Visit) -> Reply:
         since=start_of_day(visit.query.get("since", ""), zone),
         until=start_of_day(visit.query.get("until", ""), zone, days_later=1),
     )
-    formats = Formats(visit.words.language, zone)
-    acts = [(act, told(act, visit.words, formats)) for act in page["acts"]]
     return await visit.show(
         "wallet/log.html",
-        acts=acts,
-        next_cursor=page["next_cursor"],
-        named=[(noun, visit.words.say(name)) for noun, name in NOUNS.items()],
+        page=page,
+        nouns=NOUNS,
         is_filtered=any(visit.query.get(name) for name in ("kind", "subject", "since", "until")),
     )
 
