@@ -16,8 +16,7 @@ from credit_wallet.domain.views import DeliveryView, TopupCase
 from credit_wallet.http.dependencies import GivenWallets
 from credit_wallet.http.lanes import on_lane
 from credit_wallet.http.notice_routes import Before, Status
-from credit_wallet.http.payment_routes import TopupCursor
-from credit_wallet.http.payment_routes import TopupId
+from credit_wallet.http.payment_routes import TopupCursor, TopupId
 from credit_wallet.http.routing import id_in_path, page_size, route
 from credit_wallet.ledger.ledger import MAX_PAGE
 from credit_wallet.ledger.reading_lanes import FIGURES, OPERATORS

@@ -7,6 +7,7 @@ from credit_wallet.pages.owner import (  # noqa: F401 - each declares its pages
     documents,
     keys,
     live,
+    notices,
     overview,
     pay_in,
     settings,
@@ -15,4 +16,3 @@ from credit_wallet.pages.owner import (  # noqa: F401 - each declares its pages
     topups,
     transfers,
 )
-from credit_wallet.pages.owner import auto_topup, budgets, keys, notices, overview, settings  # noqa: F401 - each declares its pages
