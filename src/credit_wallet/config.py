@@ -157,11 +157,11 @@ PAYMENT_METHODS = Setting(
 )
 RETURN_URL = Setting(
     "CREDIT_WALLET_RETURN_URL",
-    "Where people return from a page of Stripe's; `topup_id=…` is appended.",
+    "A page of yours where people return from Stripe's, paid or not; `topup_id=…` is appended.",
     allowed="a URL",
     parse=text_of,
-    default="https://example.com/",
-    default_text="https://example.com/",
+    default=None,
+    default_text="the service's own: `/wallet/thank-you`, or `/wallet/pay-in` for who leaves without paying",
 )
 TOPUP_MIN_YEN = _yen("CREDIT_WALLET_TOPUP_MIN_YEN", "The smallest top-up.", 50, 1, MAX_STRIPE_YEN)
 TOPUP_MAX_YEN = _yen(

@@ -141,7 +141,7 @@ def origin(text: str) -> str:
         raise ValueError
     if parts.username or parts.password or parts.query or parts.fragment or not _HOST.fullmatch(parts.netloc):
         raise ValueError
-    _ = parts.port  # raises for a number that is no port
+    _ = parts.port  # raises for a number beyond those of ports
     return f"{parts.scheme}://{parts.netloc.lower()}"
 
 

@@ -208,6 +208,10 @@ WHOLE = {
     "left_yen",
     "auto_topup_daily_yen",
     "auto_topup_monthly_yen",
+    "MethodOption.min_yen",
+    "MethodOption.max_yen",
+    "TopupOptions.min_yen",
+    "TopupOptions.max_yen",
 }
 """Whole yen without an exact twin: settings, limits of payments, and what a spending alert found."""
 

@@ -43,7 +43,7 @@ def test_the_real_service_answers_and_stops(db_url: str, wallets: CreditWallet) 
     with Service(db_url) as service:
         status = over_http(service.url)(created.owner_token, lambda tools: tools.call("credit_wallet_status"))
         assert status["spendable_yen"] == 10
-        assert status["topup_url"] == f"{service.url}/docs"
+        assert status["topup_url"] == f"{service.url}/wallet/pay-in"
         assert service.stop() == 0
 
 
@@ -104,15 +104,12 @@ def test_a_key_that_is_revoked_meanwhile_sees_nothing_more(ledger: Ledger) -> No
 # The import of the SDK
 
 _AHEAD = """
-import threading
-from credit_wallet.http import mcp_routes, serve
-_ahead = mcp_routes.imported_ahead
-def announced(then):
-    def done():
-        then()
-        open({path!r}, "w").write("done")
-    return _ahead(done)
-serve.imported_ahead = announced
+from credit_wallet.http import serve
+_prepare = serve.prepare
+def announced():
+    _prepare()
+    open({path!r}, "w").write("done")
+serve.prepare = announced
 """
 
 
@@ -153,9 +150,6 @@ def test_a_first_call_that_waits_for_the_import_blocks_nobody(
 
 def test_without_the_extra_nothing_is_imported_and_nothing_logged(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "credit_wallet.mcp.streamable_http", None)
-    called: list[str] = []
     with capture_logs() as logs:
-        thread = mcp_routes.imported_ahead(lambda: called.append("done"))
-        thread.start()
-        thread.join()
-    assert (called, logs) == ([], [])
+        mcp_routes.import_ahead()
+    assert logs == []

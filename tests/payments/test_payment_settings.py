@@ -12,6 +12,7 @@ from credit_wallet import CreditWallet
 from credit_wallet.errors import (
     InvalidRequest,
 )
+from credit_wallet.http.app_settings import own_address
 from credit_wallet.payments import factory as opening
 from credit_wallet.payments.settings import PaymentSettings, payment_settings
 
@@ -60,6 +61,7 @@ def test_settings_come_from_the_environment() -> None:
             "CREDIT_WALLET_STRIPE_WEBHOOK_SECRETS": "whsec_1, whsec_2,",
             "CREDIT_WALLET_STRIPE_API_URL": "http://127.0.0.1:1",
             "CREDIT_WALLET_PAYMENT_METHODS": "card,konbini",
+            "CREDIT_WALLET_PUBLIC_URL": "https://Pay.example/",
             "CREDIT_WALLET_RETURN_URL": "https://wallet.test/?from=stripe",
             "CREDIT_WALLET_TOPUP_MIN_YEN": "100",
             "CREDIT_WALLET_TOPUP_MAX_YEN": "99999999",
@@ -72,6 +74,7 @@ def test_settings_come_from_the_environment() -> None:
         webhook_secrets=("whsec_1", "whsec_2"),
         api_url="http://127.0.0.1:1",
         methods=("card", "konbini"),
+        public_url="https://pay.example",
         return_url="https://wallet.test/?from=stripe",
         min_yen=100,
         max_yen=99_999_999,
@@ -90,12 +93,20 @@ def test_test_money_goes_by_the_same_settings(monkeypatch: pytest.MonkeyPatch) -
     with opening.test_money("http://wallet.test") as settings:
         assert settings.methods == ("card", "konbini", "customer_balance")
         assert (settings.max_yen, settings.pay_back) == (5_000, True)
-        assert settings.return_url == "http://wallet.test/healthz"
+        assert settings.back_from_stripe("tu_1", paid=True) == "http://wallet.test/wallet/thank-you?topup_id=tu_1"
+        assert settings.back_from_stripe("tu_1", paid=False) == "http://wallet.test/wallet/pay-in?topup_id=tu_1"
         assert settings.webhook_secrets != ("whsec_real",)
         assert settings.api_url != "http://127.0.0.1:1"
     monkeypatch.setenv("CREDIT_WALLET_RETURN_URL", "https://wallet.test/paid")
     with opening.test_money("http://wallet.test") as settings:
-        assert settings.return_url == "https://wallet.test/paid"
+        for paid in (True, False):
+            assert settings.back_from_stripe("tu_1", paid=paid) == "https://wallet.test/paid?topup_id=tu_1"
+    monkeypatch.delenv("CREDIT_WALLET_RETURN_URL")
+    monkeypatch.delenv("CREDIT_WALLET_PAYMENT_METHODS")
+    monkeypatch.setenv("CREDIT_WALLET_PUBLIC_URL", "https://pay.example")
+    with opening.test_money("http://wallet.test") as settings:
+        assert settings.methods == opening.TEST_METHODS
+        assert settings.back_from_stripe("tu_1", paid=True).startswith("https://pay.example/wallet/thank-you?")
 
 
 @pytest.mark.parametrize(
@@ -135,3 +146,16 @@ def test_the_documented_konbini_set_up_runs_with_test_money(tmp_path: Path) -> N
         assert wallet["balance_yen"] == 3_000
     with CreditWallet.open(f"sqlite:///{tmp_path}/w.db") as wallets:
         assert wallets.topups.payer(made["wallet_id"]).payment_method is not None
+
+
+def test_a_page_of_the_operators_keeps_its_own_query() -> None:
+    settings = PaymentSettings(secret_key="sk_1", return_url="https://wallet.test/?from=stripe")  # noqa: S106
+    assert settings.back_from_stripe("tu_1", paid=True) == "https://wallet.test/?from=stripe&topup_id=tu_1"
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [("127.0.0.1", "http://127.0.0.1:80"), ("0.0.0.0", "http://127.0.0.1:80"), ("::1", "http://[::1]:80")],  # noqa: S104
+)
+def test_where_a_service_is_reached_from_its_machine(host: str, address: str) -> None:
+    assert own_address(host, 80) == address

@@ -16,7 +16,7 @@ from msgspec import json
 from plain_sql import PlainSql
 
 from credit_wallet import CreditWallet
-from credit_wallet.domain.topups import Flow, PaymentFact
+from credit_wallet.domain.topups import Flow, Offer, PaymentFact
 from credit_wallet.domain.views import TopupView
 from credit_wallet.payments.replies import TopupReply
 from credit_wallet.payments.service import StripePayments
@@ -97,9 +97,16 @@ class Installation:
         self.wallets.topups.settle(wallet_id, topup_id, fact)
         return method
 
-    def request(self, wallet_id: int, amount_yen: int = 1_000, key: str = "topup", flow: Flow = "intent") -> TopupReply:
+    def request(
+        self,
+        wallet_id: int,
+        amount_yen: int = 1_000,
+        key: str = "topup",
+        flow: Flow = "intent",
+        offer: Offer | None = None,
+    ) -> TopupReply:
         """The owner asks for a top-up."""
-        return self.payments.request(wallet_id, amount_yen, idempotency_key=key, flow=flow)
+        return self.payments.request(wallet_id, amount_yen, idempotency_key=key, flow=flow, offer=offer)
 
     def pay(self, wallet_id: int, amount_yen: int = 1_000, key: str = "first") -> TopupView:
         """The owner asks for a top-up and pays it with a card, which is heard of."""

@@ -7,8 +7,8 @@ from typing import TypeVar
 
 from credit_wallet.domain.actors import PAYER, Actor
 from credit_wallet.domain.acts import Author
-from credit_wallet.domain.topups import Flow, topup_id_of
-from credit_wallet.payments.replies import AutoTopup, Reconciliation, TopupReply
+from credit_wallet.domain.topups import Flow, Offer, topup_id_of
+from credit_wallet.payments.replies import AutoTopup, Reconciliation, TopupOptions, TopupReply
 
 T = TypeVar("T")
 
@@ -27,8 +27,18 @@ class StandIn:
     def acting(self, author: Author) -> StandIn:  # noqa: ARG002
         return self
 
+    def options(self) -> TopupOptions:
+        return self._answer("options", TopupOptions)
+
     def request(
-        self, wallet_id: int, amount_yen: int, *, idempotency_key: str, flow: Flow = "intent", actor: Actor = PAYER
+        self,
+        wallet_id: int,
+        amount_yen: int,
+        *,
+        idempotency_key: str,
+        flow: Flow = "intent",
+        offer: Offer | None = None,  # noqa: ARG002
+        actor: Actor = PAYER,
     ) -> TopupReply:
         self.actors.append(actor)
         status = "pending" if flow == "intent" else "requires_action"

@@ -196,7 +196,7 @@ def test_a_person_pays_a_payment_intent_on_its_page(
     assert "Pay ¥1,500 with test money" in page.text
     assert "Saved card •••• 4242" in page.text
     assert "Bank transfer" in page.text
-    assert "has insufficient funds" in page.text
+    assert "Declined: insufficient funds" in page.text
     declined = BROWSER.post(url, data={"with": "4000000000009995"})
     assert "insufficient funds" in declined.text
     saved = re.search(r'value="(pm_\w+)"', page.text)
@@ -230,3 +230,41 @@ def test_a_slip_is_paid_on_its_page(fake: FakeStripe, client: stripe.StripeClien
     assert "is paid" in BROWSER.post(fake.pay_url(intent.id), data={"do": "pay-voucher"}).text
     assert "is paid" in BROWSER.post(fake.pay_url(intent.id), data={"do": "pay-voucher"}).text
     assert fake.payment_intent(intent.id).received == 1000
+
+
+def test_a_person_cancels_or_comes_back_too_late(fake: FakeStripe, client: stripe.StripeClient) -> None:
+    session = checkout(client)
+    page = BROWSER.get(session.url or "")
+    assert f'href="{RETURN_URL}">Cancel</a>' in page.text
+    assert "frame-ancestors 'none'" in page.headers["Content-Security-Policy"]
+    client.v1.checkout.sessions.expire(session.id)
+    for answer in (BROWSER.get(session.url or ""), BROWSER.post(session.url or "", data={"with": "konbini"})):
+        assert "expired" in answer.text
+    assert happened(fake, session.id) == ["checkout.session.expired"]
+
+
+def test_a_slip_says_where_and_until_when(fake: FakeStripe, client: stripe.StripeClient) -> None:
+    shown = BROWSER.get(fake.pay_url(konbini(client).id)).text
+    for text in ("Payment code", "Confirmation number", "Ministop", "(Japan)"):
+        assert text in shown
+
+
+@pytest.mark.parametrize("typed", ["", "0", "-1", "1e3", "1.5", "９", "1" * 30])
+def test_a_transfer_on_a_page_is_of_whole_yen(
+    fake: FakeStripe, client: stripe.StripeClient, customer: str, typed: str
+) -> None:
+    url = fake.pay_url(transfer(client, customer).id)
+    shown = BROWSER.post(url, data={"do": "transfer", "amount_yen": typed}).text
+    assert "Type in a whole number of yen." in shown
+    assert "¥1,000" in shown
+
+
+def test_a_transfer_on_a_page_may_come_in_parts(fake: FakeStripe, client: stripe.StripeClient, customer: str) -> None:
+    intent = transfer(client, customer)
+    url = fake.pay_url(intent.id)
+    part = BROWSER.post(url, data={"do": "transfer", "amount_yen": "400"}).text
+    assert "¥600" in part
+    assert "テスト銀行 (0000)" in part
+    assert "is paid" in BROWSER.post(url, data={"do": "transfer", "amount_yen": "700"}).text
+    assert fake.payment_intent(intent.id).received == 1000
+    assert cash(client, customer) == {"jpy": 100}

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-from credit_wallet.config import CLOSED_KEPT_DAYS, IDEMPOTENCY_KEPT_DAYS, NOTICES_KEPT_DAYS, given, unknown
+from credit_wallet.config import (
+    CLOSED_KEPT_DAYS,
+    IDEMPOTENCY_KEPT_DAYS,
+    NOTICES_KEPT_DAYS,
+    PUBLIC_URL,
+    RETURN_URL,
+    given,
+    unknown,
+)
 from credit_wallet.database_urls import without_password
 from credit_wallet.delivery.factory import open_notifier
 from credit_wallet.domain.cycle import format_instant
@@ -16,6 +24,8 @@ from credit_wallet.ledger.maintenance import HELD_BACK_SECONDS
 from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.notices.targets import OPERATOR
 from credit_wallet.payments.factory import open_payments
+from credit_wallet.payments.settings import payment_settings
+from credit_wallet.payments.shapes import is_live
 from credit_wallet.stores.databases import database_at
 from credit_wallet.stores.jobs.growth import Days
 from credit_wallet.stores.jobs.seals import Holder
@@ -95,9 +105,16 @@ def _described(holder: Holder) -> str:
 
 def _payments(wallets: CreditWallet) -> Iterator[Finding]:
     """Nothing when no payments are set up."""
-    payments = open_payments(wallets)
-    if payments is not None:
-        yield Finding("payments", True, payments.check())
+    settings = payment_settings()
+    payments = None if settings is None else open_payments(wallets, settings)
+    if settings is None or payments is None:
+        return
+    page = settings.return_url or settings.public_url
+    if is_live(settings.secret_key) and not page.startswith("https://"):
+        named = (RETURN_URL if settings.return_url else PUBLIC_URL).name
+        detail = f"with live money Stripe returns people to https:// alone, not to {page}; set {named}"
+        yield Finding("return", False, detail)
+    yield Finding("payments", True, payments.check())
 
 
 def _kept(wallets: CreditWallet) -> Iterator[Finding]:

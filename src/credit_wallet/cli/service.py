@@ -24,7 +24,7 @@ commands = click.Group()
 @click.option(
     "--port", type=WholeNumber(1, 65_535), metavar="PORT", default=8787, show_default=True, help="Port to listen on."
 )
-@click.option("--topup-url", metavar="URL", help="Where a 402 response sends people to pay; default: /docs.")
+@click.option("--topup-url", metavar="URL", help="Where a 402 response sends people to pay; default: its own page.")
 @click.option(
     "--lanes", type=INTEGER, metavar="N", help="Transactions at once; default: 2 on PostgreSQL; always 1 on SQLite."
 )
@@ -59,24 +59,25 @@ def serve(
     from credit_wallet.cli.welcome import welcome
     from credit_wallet.delivery.factory import notify_settings
     from credit_wallet.domain.tokens import new_operator_key
-    from credit_wallet.http.app_settings import ServiceSettings, mcp_hosts
+    from credit_wallet.http.app_settings import ServiceSettings, mcp_hosts, own_address
     from credit_wallet.http.forwarded import TrustedProxies
     from credit_wallet.ledger.nouns import prepare_nouns
     from credit_wallet.payments.factory import test_money
-    from credit_wallet.payments.settings import payment_settings
+    from credit_wallet.payments.settings import PAY_IN, payment_settings
     from credit_wallet.wire.operator_keys import SOLE_NAME, metrics_key, operator_key, operator_keys
 
     prepare_logs()
     prepare_nouns()
-    address = f"http://{host}:{port}"
+    address = own_address(host, port)
+    public_url = PUBLIC_URL.read() or address
     made_key = None if (keys := operator_keys()) else new_operator_key()
     if made_key is not None:
         keys = (operator_key(SOLE_NAME, made_key),)
 
     def ready(wallets: CreditWallet) -> None:
         click.echo(
-            f"Agent Credit Wallet on {address}, API at {address}/docs, MCP at {address}/mcp, "
-            f"database {without_password(options.url)}"
+            f"Agent Credit Wallet on {address}, dashboard at {address}/dashboard, API at {address}/docs, "
+            f"MCP at {address}/mcp, database {without_password(options.url)}"
         )
         if test_payments:
             click.echo("Payments are TEST MONEY, from a fake Stripe that stops with this service.")
@@ -87,17 +88,17 @@ def serve(
 
     settings = ServiceSettings(
         keys,
-        topup_url or f"{address}/docs",
+        topup_url or public_url + PAY_IN,
         notify_settings(),
         mcp_hosts(host, mcp_host),
         metrics_key(),
         TrustedProxies(proxies) if (proxies := TRUSTED_PROXIES.read()) else None,
-        PUBLIC_URL.read() or address,
+        public_url,
         FRAME_ORIGINS.read(),
         test_payments,
     )
-    with test_money(address) if test_payments else nullcontext() as payments:
-        takes_payments = payments is not None or payment_settings() is not None
+    with test_money(address) if test_payments else nullcontext(payment_settings(address=address)) as payments:
+        takes_payments = payments is not None
         run_service(options.url, host, port, settings, ready, lanes=lanes, payments=payments)
 
 
@@ -128,19 +129,21 @@ def worker() -> None:
 @click.option(
     "--url", metavar="URL", help=f"A running service; default: ${SERVICE_URL.name}, else the database is used."
 )
-@click.option("--topup-url", metavar="URL", default="", help="Where the owner pays, when the database is used.")
-def mcp(url: str | None, topup_url: str) -> None:
+@click.option("--topup-url", metavar="URL", help="Where the owner pays, when the database is used.")
+def mcp(url: str | None, topup_url: str | None) -> None:
     """Serve the wallet's tools to an agent over MCP.
 
     MCP runs on standard input and output. Set the owner's or the agent's token in CREDIT_WALLET_TOKEN.
     """
     with needs("mcp"):
         from credit_wallet.mcp import stdio
+    from credit_wallet.payments.settings import own_pay_in
+
     token = TOKEN.read()
     if service_url := url or SERVICE_URL.read():
         stdio.speak_for_service(token, service_url)
     else:
-        stdio.speak_for_database(token, options.url, topup_url)
+        stdio.speak_for_database(token, options.url, topup_url or own_pay_in())
 
 
 @commands.command()

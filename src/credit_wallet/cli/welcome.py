@@ -1,9 +1,10 @@
-"""What ``serve --demo`` prints: a wallet to try, and the command that charges it."""
+"""What ``serve --demo`` prints: a wallet to try, the command that charges it, and where to top it up."""
 
 from __future__ import annotations
 
 from credit_wallet.idempotency_keys import new_idempotency_key
 from credit_wallet.ledger.wallet import CreditWallet
+from credit_wallet.payments.settings import PAY_IN
 
 DEMO_LABEL = "demo"
 DEMO_YEN = 10_000
@@ -21,10 +22,7 @@ def welcome(wallets: CreditWallet, address: str, *, takes_payments: bool) -> str
         what = f"New agent key of demo wallet {demo.wallet_id} (its owner token was shown at the first start)"
         token = wallets.keys.create(demo.wallet_id, label="demo").token
     topup = (
-        f"\nTop it up (then open the checkout_url and pay):\n"
-        f"  curl {address}/credit/topup -H 'Authorization: Bearer {token}' \\\n"
-        f"    -H 'Idempotency-Key: {new_idempotency_key()}' -H 'Content-Type: application/json' \\\n"
-        f'    -d \'{{"amount_yen": 1000, "checkout": true}}\'\n'
+        f"\nTop it up: sign in with that token at {address}{PAY_IN}\n"
         if takes_payments and demo is None  # an agent key may not top up
         else ""
     )

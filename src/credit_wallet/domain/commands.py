@@ -19,7 +19,7 @@ from credit_wallet.domain.corrections import CorrectionReason
 from credit_wallet.domain.metadata import Metadata
 from credit_wallet.domain.names import Names
 from credit_wallet.domain.outcomes import LotKind
-from credit_wallet.domain.topups import Flow, PaymentFact
+from credit_wallet.domain.topups import Flow, Offer, PaymentFact
 from credit_wallet.domain.transfers import TransferPart, transfer_id_of
 from credit_wallet.domain.usage import Usage
 
@@ -162,6 +162,7 @@ class RequestTopup(ByHand, frozen=True, array_like=True, tag="request_topup", gc
 
     amount_yen: int
     flow: Flow = "intent"
+    offer: Offer | None = None
 
 
 class RequestAutoTopup(Movement, frozen=True, array_like=True, tag="request_auto_topup", gc=False):

@@ -9,6 +9,7 @@ later counts.
 
 from __future__ import annotations
 
+import re
 from hashlib import blake2b
 from typing import Literal
 
@@ -20,6 +21,7 @@ from credit_wallet.domain.topup_status import TopupStatus
 PaymentStatus = Literal["pending", "requires_action", "succeeded", "failed", "canceled"]
 Origin = Literal["owner", "auto", "found"]
 Flow = Literal["intent", "checkout"]
+OfferLanguage = Literal["en", "ja"]
 ClawbackKind = Literal["refund", "dispute", "pay_back"]
 ClawbackStatus = Literal["announced", "withdrawn", "reinstated"]
 DeclineKind = Literal["soon", "later", "never", "person"]
@@ -63,6 +65,21 @@ class Clawback(Struct, frozen=True):
     amount = ExactOfYen()
 
 
+METHOD = re.compile("[a-z0-9_]{1,40}")
+"""What a payment method is called, as Stripe calls it."""
+
+
+class Offer(Struct, frozen=True):
+    """How a payment is offered: by one ``method`` or by all that there are, saving the card or not, in a language.
+
+    Without a language a page of Stripe's speaks the browser's.
+    """
+
+    method: str | None = None
+    save_card: bool = True
+    language: OfferLanguage | None = None
+
+
 class TopupState(Struct):
     """A top-up's row. ``observed_at`` is when the provider reported ``status``, in Unix seconds of its clock.
 
@@ -87,6 +104,7 @@ class TopupState(Struct):
     reason: str | None
     action_url: str | None
     created_at: str
+    offer: Offer | None = None
 
 
 class PayerState(Struct):

@@ -34,6 +34,12 @@ class ServiceSettings(Struct, frozen=True):
     takes_test_money: bool = False
 
 
+def own_address(host: str, port: int) -> str:
+    """The URL of a service that listens on ``host:port``, from the machine that it runs on."""
+    name = LOOPBACK[0] if host in EVERY_INTERFACE else f"[{host}]" if ":" in host else host
+    return f"http://{name}:{port}"
+
+
 def mcp_hosts(listening_on: str, named: Iterable[str]) -> tuple[str, ...]:
     """The names that MCP is served under: loopback's, the address that is listened on, and those ``named``.
 

@@ -6,7 +6,6 @@ No OpenAPI document describes them; MCP has its own way of asking what there is.
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Awaitable, Callable
 from traceback import format_exc
 from typing import Any, TypeAlias, cast
@@ -56,23 +55,17 @@ async def speak_mcp(
     return Response(content, status_code=status, headers=fields, media_type=fields.get("content-type"))
 
 
-def imported_ahead(then: Callable[[], None]) -> threading.Thread:
-    """A thread, still to be started, that imports what MCP needs before anybody asks for it, tries it, and calls
-    ``then``.
+def import_ahead() -> None:
+    """Import what MCP needs before anybody asks for it, and try it.
 
     The SDK takes a second and more to import, and some of it is put off until the first message: a service that does so
     before it is ready starts late, one that leaves it to the first caller answers that caller late.
     """
-    return threading.Thread(target=_import_ahead, args=(then,), name="credit-wallet-mcp-import")
-
-
-def _import_ahead(then: Callable[[], None]) -> None:
     try:
         _responder()
         from credit_wallet.mcp.streamable_http import warm_up
 
         warm_up()
-        then()
     except McpNotInstalled:
         return  # callers get the same error
     except Exception:

@@ -62,6 +62,7 @@ TITLES: dict[HTTPRouteHandler, str] = {
     key_routes.rotate_key: "Rotate a wallet's agent key",
     payment_routes.create_topup: "Create a top-up for a wallet's owner to pay",
     payment_routes.list_topups: "List a wallet's top-ups",
+    payment_routes.get_topup_options: "Get how a wallet's owner can pay",
     payment_routes.get_topup: "Get a wallet's top-up",
     payment_routes.cancel_topup: "Cancel a wallet's top-up",
     consent_routes.list_consents: "List a wallet's consents to automatic top-ups",

@@ -6,7 +6,7 @@ from typing import Annotated, Any, cast
 
 from litestar import Request, Response, delete, get, post
 from litestar.openapi.spec import Example
-from litestar.params import HeaderParameter, JSONBody, PathParameter
+from litestar.params import HeaderParameter, JSONBody, PathParameter, QueryParameter
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 from msgspec import Struct
 
@@ -19,7 +19,7 @@ from credit_wallet.http.routing import DocumentResponse, IdempotencyKey, page_si
 from credit_wallet.ledger.reading_lanes import DELIVERIES, OWNERS, PAYMENTS
 from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.payments.factory import configured
-from credit_wallet.payments.replies import TopupReply
+from credit_wallet.payments.replies import TopupOptions, TopupReply
 from credit_wallet.wire.asgi import Receive
 from credit_wallet.wire.auth import Caller, own_wallet
 from credit_wallet.wire.bodies import PayBackBody, TopupBody
@@ -36,6 +36,15 @@ TopupId = Annotated[
         pattern="^tu_[A-Za-z0-9_]{1,80}$",
         description="Id of the top-up.",
         examples=[Example(value="tu_20bca0ada1f6dda73b61b97a92eb5d")],
+    ),
+]
+TopupCursor = Annotated[
+    str | None,
+    QueryParameter(
+        pattern="^[0-9T:.Z -]{10,40}~tu_[A-Za-z0-9_]{1,80}$",
+        required=False,
+        description="`next_cursor` of the page before, for the next one.",
+        examples=[Example(value="2026-11-28T12:00:00.000Z~tu_20bca0ada1f6dda73b61b97a92eb5d")],
     ),
 ]
 Signature = Annotated[
@@ -74,6 +83,7 @@ def create_topup(
 
     Asks Stripe for a payment. Confirm `client_secret` with Stripe's card form, or with `checkout` send people to
     `checkout_url`. The wallet is credited when Stripe reports that the payment succeeded.
+    `GET /credit/topups/options` says which amounts and methods there are.
     """
     wallet_id = own_wallet(caller)
     key = required_key(idempotency_key)
@@ -83,6 +93,7 @@ def create_topup(
         data.amount_yen,
         idempotency_key=key,
         flow="checkout" if data.checkout else "intent",
+        offer=data.offer(),
         actor=caller.actor,
     )
     return DocumentResponse(reply, headers={"Idempotent-Replayed": "true"} if reply.replayed else {})
@@ -91,13 +102,31 @@ def create_topup(
 @get("/credit/topups", **route(TAG, needs="manage"))
 @on_lane(OWNERS)
 def list_topups(
-    caller: GivenCaller, wallets: GivenWallets, limit: Annotated[int, page_size(MAX_PAGE)] = 50
+    caller: GivenCaller,
+    wallets: GivenWallets,
+    cursor: TopupCursor = None,
+    limit: Annotated[int, page_size(MAX_PAGE)] = 50,
 ) -> TopupPage:
     """List top-ups
 
     The wallet's top-ups through Stripe, newest first.
     """
-    return TopupPage(wallets.topups.list(own_wallet(caller), limit=limit))
+    found = wallets.topups.list(own_wallet(caller), before=cursor, limit=limit + 1)
+    return TopupPage(found[:limit], found[limit - 1].place if len(found) > limit else None)
+
+
+@get("/credit/topups/options", **route(TAG, needs="manage"))
+@on_lane(OWNERS)
+def get_topup_options(
+    caller: GivenCaller,  # noqa: ARG001 - any owner may ask
+    wallets: GivenWallets,  # noqa: ARG001 - it runs on one of their lanes
+    payments: GivenPayments,
+) -> TopupOptions:
+    """Get top-up options
+
+    Whether and how owners can pay: amounts and payment methods.
+    """
+    return TopupOptions() if payments is None else payments.options()
 
 
 @get("/credit/topups/{topup_id:str}", **route(TAG, "topup_not_found", *_STRIPE_CODES, needs="manage"))
@@ -192,4 +221,12 @@ def _own_topup(wallets: CreditWallet, caller: Caller, topup_id: str) -> TopupVie
     return topup
 
 
-PAYMENT_ROUTES = (create_topup, list_topups, get_topup, cancel_topup, pay_back_topup, receive_stripe_event)
+PAYMENT_ROUTES = (
+    create_topup,
+    list_topups,
+    get_topup_options,
+    get_topup,
+    cancel_topup,
+    pay_back_topup,
+    receive_stripe_event,
+)

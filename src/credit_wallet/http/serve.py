@@ -7,6 +7,7 @@ import gc
 import os
 import socket
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import closing, suppress
 
@@ -22,11 +23,13 @@ from credit_wallet.errors import InvalidRequest
 from credit_wallet.http.app import create_app
 from credit_wallet.http.app_settings import ServiceSettings
 from credit_wallet.http.hand_over import spawner
-from credit_wallet.http.mcp_routes import imported_ahead
+from credit_wallet.http.mcp_routes import import_ahead
 from credit_wallet.http.metrics import Metrics
 from credit_wallet.http.tracing import traced
 from credit_wallet.http.traffic import Traffic
 from credit_wallet.ledger.wallet import CreditWallet
+from credit_wallet.pages.live import Live
+from credit_wallet.pages.rendering import compile_templates
 from credit_wallet.payments.factory import open_payments
 from credit_wallet.payments.settings import PaymentSettings
 from credit_wallet.runtime.deadlines import CANCEL_SECONDS, DRAIN_SECONDS, UNREAD_SECONDS
@@ -72,11 +75,13 @@ def serve(
         with closing_in_time(stop, CreditWallet.open(url, lanes=lanes, observe=metrics.batch)) as wallets:
             wallets.clock.log_problem()
             taken = open_payments(wallets, payments)
+            live = Live(wallets)
+            stop.on_stop(live.end)
             jobs = workers(wallets, taken, open_notifier(wallets, settings.notify))
             metrics.watch("postgresql" if is_postgres(url) else "sqlite", lambda: jobs.runs)
             with (
                 working(stop, jobs),
-                traced(create_app(wallets, settings, metrics, payments=taken, fast_lane=fast_lane)) as app,
+                traced(create_app(wallets, settings, metrics, payments=taken, live=live, fast_lane=fast_lane)) as app,
             ):
                 ready(wallets)
                 _collect_rarely()
@@ -150,8 +155,8 @@ async def _until_stopped(stop: Stop, server: Server) -> None:
     stopped = asyncio.Event()
     stop.on_stop(lambda: loop.call_soon_threadsafe(stopped.set))
     serving = loop.create_task(server.serve(spawner()))
-    # Once the server listens, which it does before it first waits; garbage collections leave out what is imported then.
-    loop.call_soon(imported_ahead(gc.freeze).start)
+    # Once the server listens, which it does before it first waits.
+    loop.call_soon(threading.Thread(target=prepare, name="credit-wallet-prepare").start)
     stopping = loop.create_task(stopped.wait())
     await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
     server.stop()  # type: ignore[no-untyped-call]
@@ -160,6 +165,13 @@ async def _until_stopped(stop: Stop, server: Server) -> None:
         stop.abandon("answers that are under way")
         return
     await serving
+
+
+def prepare() -> None:
+    """Make ready what a first caller would wait for; garbage collections leave it out."""
+    compile_templates()
+    import_ahead()
+    gc.freeze()
 
 
 async def _cancel_the_rest() -> None:

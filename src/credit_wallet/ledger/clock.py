@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from datetime import datetime
 
 from credit_wallet.domain.cycle import parse_instant
 from credit_wallet.errors import DatabaseCorrupt
@@ -18,6 +19,10 @@ class LedgerClock:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
+
+    def now(self) -> datetime:
+        """The time that the ledger goes by (UTC)."""
+        return self._ledger.clock()
 
     def compare(self) -> None:
         """Show the clock the newest entry, which may be dated after now."""

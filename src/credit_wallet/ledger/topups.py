@@ -12,7 +12,7 @@ from credit_wallet.domain.consents import Consent
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.domain.outcomes import PaidBack, TopupRequested, TopupSettled
 from credit_wallet.domain.topup_status import STATUSES, TopupStatus
-from credit_wallet.domain.topups import AFTER_ALL_TOPUPS, OPEN, Flow, PaymentFact
+from credit_wallet.domain.topups import AFTER_ALL_TOPUPS, OPEN, Flow, Offer, PaymentFact
 from credit_wallet.domain.views import AutoTopupState, PayerView, TopupStepView, TopupView
 from credit_wallet.errors import InvalidRequest
 from credit_wallet.ledger.ledger import Ledger, checked_page
@@ -38,14 +38,18 @@ class Topups:
         *,
         idempotency_key: str,
         flow: Flow = "intent",
+        offer: Offer | None = None,
         actor: Actor = OPERATOR,
     ) -> TopupRequested:
         """Record that the owner will pay ``amount_yen`` through the payment provider, as the outcome's ``topup_id``.
 
-        This adds no credit: ``settle`` does once the provider confirms the payment. Raises ``WalletNotFound``,
-        ``TopupInFlight`` and ``IdempotencyConflict``.
+        This adds no credit: ``settle`` does once the provider confirms the payment. ``offer`` says how it
+        may be paid, by default in every way that there is. Raises ``WalletNotFound``, ``TopupInFlight`` and
+        ``IdempotencyConflict``.
         """
-        return self._ledger.run(TopupRequested, self._requested(wallet_id, idempotency_key, amount_yen, flow, actor))
+        return self._ledger.run(
+            TopupRequested, self._requested(wallet_id, idempotency_key, amount_yen, flow, offer, actor)
+        )
 
     async def arequest(
         self,
@@ -54,11 +58,12 @@ class Topups:
         *,
         idempotency_key: str,
         flow: Flow = "intent",
+        offer: Offer | None = None,
         actor: Actor = OPERATOR,
     ) -> TopupRequested:
         """The asyncio twin of ``request``."""
         return await self._ledger.arun(
-            TopupRequested, self._requested(wallet_id, idempotency_key, amount_yen, flow, actor)
+            TopupRequested, self._requested(wallet_id, idempotency_key, amount_yen, flow, offer, actor)
         )
 
     def request_automatic(
@@ -128,8 +133,10 @@ class Topups:
             PaidBack, self._paid_back(wallet_id, idempotency_key, topup_id, amount_yen, limit)
         )
 
-    def _requested(self, wallet_id: int, key: str, amount_yen: int, flow: Flow, actor: Actor) -> RequestTopup:
-        return RequestTopup(wallet_id, key, amount_yen, flow, actor=actor, author=self._ledger.author)
+    def _requested(
+        self, wallet_id: int, key: str, amount_yen: int, flow: Flow, offer: Offer | None, actor: Actor
+    ) -> RequestTopup:
+        return RequestTopup(wallet_id, key, amount_yen, flow, offer, actor=actor, author=self._ledger.author)
 
     def _settled(self, wallet_id: int, topup_id: str, fact: PaymentFact, amount_yen: int, by_hand: bool) -> SettleTopup:
         return SettleTopup(wallet_id, topup_id, fact, amount_yen, self._ledger.author if by_hand else None)

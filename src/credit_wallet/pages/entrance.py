@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
+
 from credit_wallet.errors import Forbidden, Unauthorized
 from credit_wallet.pages.answers import Answer, Reply, redirect
 from credit_wallet.pages.cookies import FRAMED
 from credit_wallet.pages.routes import CONSOLE, OWNER, action, is_below, page
-from credit_wallet.pages.visit import Visit
+from credit_wallet.pages.visit import LOOKS_ONLY, Visit
 from credit_wallet.wire.asgi import address_of
 from credit_wallet.wire.problems import TooManyFailures
 
 MAX_TOKEN_LENGTH = 512
+
+_PLAIN = re.compile(r"[A-Za-z0-9/_.~%?=&:+-]{1,500}")
 
 
 @page("/", "anybody")
@@ -40,10 +44,10 @@ async def sign_in(visit: Visit) -> Reply:
     if not 0 < len(token) <= MAX_TOKEN_LENGTH:
         raise Unauthorized("enter the token that you were given", field="token")
     try:
-        begun = await visit.doors.people.sign_in(token, address_of(visit.scope), earlier=visit.secret)
+        begun = await visit.entrance.people.sign_in(token, address_of(visit.scope), earlier=visit.secret)
     except Unauthorized as refusal:
         raise Unauthorized("no token that is known here; check that you copied all of it", field="token") from refusal
-    cookie = visit.doors.cookies.set_session(begun.secret, in_frame=False)
+    cookie = visit.entrance.cookies.set_session(begun.secret, in_frame=False)
     return redirect(_next(visit.form.text("next")) or "/").with_headers([(b"set-cookie", cookie.encode())])
 
 
@@ -73,21 +77,23 @@ async def enter_frame(visit: Visit) -> Reply:
 
 async def _enter(visit: Visit, base: str) -> Reply:
     in_frame = base == FRAMED
+    if visit.scope.get(LOOKS_ONLY):
+        return Answer(200)
     try:
-        begun = await visit.doors.people.enter(
+        begun = await visit.entrance.people.enter(
             visit.params["link"], address_of(visit.scope), embedded=in_frame, earlier=visit.secret
         )
     except (Unauthorized, Forbidden, TooManyFailures):
         return visit.draw("ended.html", status=401)
-    cookie = visit.doors.cookies.set_session(begun.secret, in_frame=in_frame)
+    cookie = visit.entrance.cookies.set_session(begun.secret, in_frame=in_frame)
     return redirect(base + begun.path.removeprefix(OWNER)).with_headers([(b"set-cookie", cookie.encode())])
 
 
 async def _end(visit: Visit) -> Answer:
     secret = visit.secret
     if secret is not None:
-        await visit.doors.people.end(secret)
-    cookie = visit.doors.cookies.end_session(in_frame=visit.place.in_frame)
+        await visit.entrance.people.end(secret)
+    cookie = visit.entrance.cookies.end_session(in_frame=visit.place.in_frame)
     return redirect(f"{FRAMED}/ended" if visit.place.in_frame else "/").with_headers([(b"set-cookie", cookie.encode())])
 
 
@@ -105,4 +111,5 @@ def _home(visit: Visit) -> str:
 
 def _next(address: str) -> str:
     """A page of ours to go on at, else nothing: nobody is led elsewhere by an address that somebody else made up."""
-    return address if is_below(address, OWNER) or is_below(address, CONSOLE) else ""
+    is_ours = is_below(address, OWNER) or is_below(address, CONSOLE)
+    return address if is_ours and _PLAIN.fullmatch(address) else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -54,7 +55,7 @@ class Form:
         return self.text(name) or None
 
     def whole(self, name: str) -> int | str | None:
-        """A whole number, None when the field is empty. What is no number is passed on for the API to refuse."""
+        """A whole number, None when the field is empty. Any other text is passed on for the API to refuse."""
         given = self.text(name).replace(",", "").removeprefix("¥")
         if not given:
             return None
@@ -63,6 +64,11 @@ class Form:
     def amount(self, name: str) -> str | None:
         """An amount of yen as text, without the commas and the sign that people write; None when it is empty."""
         return self.text(name).replace(",", "").replace("，", "").removeprefix("¥").removesuffix("円") or None
+
+    def percentages(self, name: str) -> list[int | str]:
+        """Percentages as people write them, ``80, 100 %``. What is no number is passed on for the API to refuse."""
+        given = re.split(r"[\s,、%％]+", self.text(name))
+        return [int(share) if share.isdecimal() and len(share) < 9 else share for share in given if share]
 
     def checked(self, name: str) -> bool:
         """Whether a box is ticked."""

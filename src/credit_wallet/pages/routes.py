@@ -41,7 +41,7 @@ async def _nothing(_: Visit) -> Reply:
 
 
 NOWHERE = Route("GET", "", "anybody", _nothing)
-"""Of a visit whose address is no page's."""
+"""Of a visit to an address without a page."""
 
 
 class Routes:

@@ -1,4 +1,4 @@
-"""What the pages are told about the service that they belong to."""
+"""Settings of the pages."""
 
 from __future__ import annotations
 

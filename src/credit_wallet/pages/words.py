@@ -6,6 +6,7 @@ Templates and modules say it in English; the Japanese stands beside it in ``word
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, get_args
@@ -32,6 +33,18 @@ class RefusedText(NamedTuple):
     detail: str
 
 
+class _Figures(dict[str, Any]):
+    """The members of a problem document as texts have them: numbers with their thousands apart."""
+
+    def __init__(self, problem: Mapping[str, Any]) -> None:
+        super().__init__(
+            {name: f"{value:,}" if type(value) is int else value for name, value in problem.items()},
+        )
+
+    def __missing__(self, name: str) -> str:
+        return "–"
+
+
 class Words:
     """Says texts in ``language``."""
 
@@ -48,10 +61,12 @@ class Words:
         """``one`` or ``many`` by the number, which stands for ``{n}``; Japanese knows only ``many``."""
         return self.say(one if n == 1 and self.language == "en" else many, n=f"{n:,}", **values)
 
-    def refused(self, code: str, detail: str) -> RefusedText:
-        """What a refusal says: in Japanese by its code, with the English detail where the code is too general."""
-        known = self._known.get(f"problem {code}")
-        return RefusedText(self.say("That did not work"), detail if known is None else known)
+    def refused(self, code: str, detail: str, figures: Mapping[str, Any]) -> RefusedText:
+        """What a refusal says: in Japanese by its text or its code, with the ``figures`` of the problem, else ``detail``."""
+        known = self._known.get(detail, self._known.get(f"problem {code}"))
+        if known is None:
+            return RefusedText(self.say("That did not work"), detail)
+        return RefusedText(self.say("That did not work"), known.format_map(_Figures(figures)))
 
 
 @cache

@@ -60,12 +60,13 @@ def test_money(address: str) -> Iterator[PaymentSettings]:
 def _test_settings(address: str, secret: str) -> PaymentSettings:
     settings = payment_settings(
         {
-            config.RETURN_URL.name: f"{address}/healthz",
+            config.PAYMENT_METHODS.name: ",".join(TEST_METHODS),
             **os.environ,
             config.STRIPE_KEY.name: f"sk_test_{token_urlsafe(8)}",
             config.STRIPE_WEBHOOK_SECRETS.name: secret,
             config.STRIPE_API_URL.name: address,
-        }
+        },
+        address=address,
     )
     if settings is None or not set(settings.methods) <= set(TEST_METHODS):
         raise InvalidRequest(

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 import stripe
 from stripe.params import PaymentIntentCreateParams, RefundCreateParams
 from stripe.params.checkout import SessionCreateParams
 
-from credit_wallet.domain.topups import Clawback, PaymentFact
+from credit_wallet.domain.topups import Clawback, Offer, PaymentFact
 from credit_wallet.domain.views import TopupView
 from credit_wallet.payments.api import StripeApi, UnknownToStripe, asking
 from credit_wallet.payments.facts import (
@@ -26,6 +26,8 @@ from credit_wallet.payments.facts import (
     refund_clawback,
     with_clawbacks,
 )
+from credit_wallet.payments.next_steps import at_checkout, next_action_of
+from credit_wallet.payments.offers import BANK_TRANSFER, CARD, DELAYED
 from credit_wallet.payments.records import Asked, StripeRecords
 from credit_wallet.payments.settings import PaymentSettings
 from credit_wallet.payments.shapes import is_live
@@ -37,7 +39,17 @@ REASON_CHARACTERS = 200
 """Of what Stripe says of a refusal that has no code."""
 
 _REFUSALS = (stripe.CardError, stripe.InvalidRequestError)
+_CREDIT = {"en": "Credit of ¥{:,}", "ja": "残高のチャージ ¥{:,}"}
+"""What is paid for, on Stripe's pages and in its dashboard."""
+
 _BANK_TRANSFER = {"funding_type": "bank_transfer", "bank_transfer": {"type": "jp_bank_transfer"}}
+
+
+class _Offered(NamedTuple):
+    """Parameters that say which methods may pay; ``saves_all``: whatever pays is saved for later."""
+
+    params: Any
+    saves_all: bool
 
 
 class StripeGateway:
@@ -48,10 +60,13 @@ class StripeGateway:
         self._settings = settings
         self._installation = installation
         self._now = now
-        self._saves_methods = set(settings.methods) <= {"card"}
         self.api = StripeApi(settings)
         self.records = StripeRecords(
-            self.api, installation, now, live=is_live(settings.secret_key), saves_methods=self._saves_methods
+            self.api,
+            installation,
+            now,
+            live=is_live(settings.secret_key),
+            saves_methods=set(settings.methods) <= {CARD},
         )
 
     def new_customer(self, wallet_id: int, instead_of: str = "") -> str:
@@ -134,18 +149,19 @@ class StripeGateway:
 
     def _new_intent(self, topup: TopupView, customer: str) -> Asked:
         """A PaymentIntent that the owner confirms; a card is saved for later."""
-        params: PaymentIntentCreateParams = {**self._intent(topup, customer), **self._offer()}
-        if not self._settings.methods:
+        offer = self._offer(topup)
+        params: PaymentIntentCreateParams = {**self._intent(topup, customer), **offer.params}
+        if "allowed_payment_method_types" not in params:
             params["automatic_payment_methods"] = {"enabled": True}
-        if self._saves_methods:
+        if offer.saves_all:
             params["setup_future_usage"] = "off_session"
         once = self._once(topup, customer)
         intent = self.records.readable(asking(lambda: self.api.v1.payment_intents.create(params, once).to_dict()))
-        return Asked(self.records.fact_of(intent), intent.get("client_secret"))
+        return Asked(self.records.fact_of(intent), intent.get("client_secret"), next_action_of(intent))
 
     def _new_checkout(self, topup: TopupView, customer: str) -> Asked:
         """A page of Stripe's where the owner pays; ``action_url`` of the fact is its address."""
-        back = f"{self._settings.return_url}{'&' if '?' in self._settings.return_url else '?'}topup_id={topup.topup_id}"
+        offer, language = self._offer(topup), topup.offer.language if topup.offer is not None else None
         params: SessionCreateParams = {
             "mode": "payment",
             "customer": customer,
@@ -155,18 +171,24 @@ class StripeGateway:
                     "price_data": {
                         "currency": "jpy",
                         "unit_amount": topup.amount_yen,
-                        "product_data": {"name": f"Credit of ¥{topup.amount_yen:,}"},
+                        "product_data": {"name": _credit(topup.amount_yen, language)},
                     },
                 }
             ],
-            "payment_intent_data": {"metadata": self._metadata(topup)},
+            "payment_intent_data": {
+                "description": _credit(topup.amount_yen, None),
+                "metadata": self._metadata(topup),
+            },
+            "client_reference_id": topup.topup_id,
             "metadata": self._metadata(topup),
             "adaptive_pricing": {"enabled": False},  # pages that offer the currency of the payer's country
-            "success_url": back,
-            "cancel_url": back,
+            "success_url": self._settings.back_from_stripe(topup.topup_id, paid=True),
+            "cancel_url": self._settings.back_from_stripe(topup.topup_id, paid=False),
         }
-        params.update(self._offer())
-        if self._saves_methods:
+        params.update(offer.params)
+        if language is not None:
+            params["locale"] = language
+        if offer.saves_all:
             params["payment_intent_data"]["setup_future_usage"] = "off_session"
         session = asking(lambda: self.api.v1.checkout.sessions.create(params, self._once(topup, customer)))
         return Asked(
@@ -176,7 +198,9 @@ class StripeGateway:
                 checkout_session=session.id,
                 action_url=session.url,
                 customer=customer,
-            )
+            ),
+            None,
+            at_checkout(session.url, session.expires_at, topup.amount_yen),
         )
 
     def _why_not(self, error: stripe.StripeError, customer: str, payment_method: str) -> str:
@@ -209,24 +233,34 @@ class StripeGateway:
             "amount": topup.amount_yen,
             "currency": "jpy",
             "customer": customer,
-            "description": f"Credit of ¥{topup.amount_yen:,}",
+            "description": _credit(topup.amount_yen, None),
             "metadata": self._metadata(topup),
         }
 
-    def _offer(self) -> Any:
+    def _offer(self, topup: TopupView) -> _Offered:
         """Which methods may pay. A card among others is saved by an option of its own: asked of the whole payment,
         methods that cannot be saved would not be offered.
         """
-        methods = self._settings.methods
+        wanted = topup.offer or Offer()
+        methods = self._settings.methods if wanted.method is None else (wanted.method,)
+        saves_all = wanted.save_card and set(methods) <= {CARD}
         options: dict[str, Any] = {}
-        if "card" in methods and not self._saves_methods:
-            options["card"] = {"setup_future_usage": "off_session"}
-        if "customer_balance" in methods:
-            options["customer_balance"] = _BANK_TRANSFER
-        offer = {"allowed_payment_method_types": list(methods), "payment_method_options": options}
-        return {name: value for name, value in offer.items() if value}
+        if CARD in methods and wanted.save_card and not saves_all:
+            options[CARD] = {"setup_future_usage": "off_session"}
+        if BANK_TRANSFER in methods:
+            options[BANK_TRANSFER] = _BANK_TRANSFER
+        params = {
+            "allowed_payment_method_types": list(methods),
+            "excluded_payment_method_types": [] if methods or saves_all else list(DELAYED),
+            "payment_method_options": options,
+        }
+        return _Offered({name: value for name, value in params.items() if value}, saves_all)
 
     @staticmethod
     def _end(what: Callable[[], object]) -> None:
         with suppress(stripe.InvalidRequestError):  # it has been paid, or has ended otherwise
             asking(what, but=(stripe.InvalidRequestError,))
+
+
+def _credit(amount_yen: int, language: str | None) -> str:
+    return _CREDIT[language or "en"].format(amount_yen)

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import stripe
+from msgspec import structs
 
-from credit_wallet.domain.topups import PaymentFact, PaymentStatus
+from credit_wallet.domain.topups import PaymentFact
 from credit_wallet.domain.views import TopupView
 from credit_wallet.payments.api import PAGE, StripeApi, UnknownToStripe, asking, pages, reading_answer
 from credit_wallet.payments.facts import (
@@ -22,6 +23,8 @@ from credit_wallet.payments.facts import (
     with_clawbacks,
     yen_of,
 )
+from credit_wallet.payments.next_steps import at_checkout, next_action_of
+from credit_wallet.payments.replies import NextAction
 from credit_wallet.payments.shapes import Session, Subject, Taken, checked, checked_intent, owner_of, require_mode
 
 CLAWBACK_EVENTS = (
@@ -61,10 +64,14 @@ class Payment(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """A payment that was asked for; ``client_secret`` lets the owner's browser confirm it."""
+    """A payment that was asked for.
+
+    ``client_secret`` lets the owner's browser confirm it, ``next_action`` is what a person does next.
+    """
 
     fact: PaymentFact
     client_secret: str | None = None
+    next_action: NextAction | None = None
 
 
 class StripeRecords:
@@ -89,10 +96,10 @@ class StripeRecords:
         One that Stripe does not know, as when the key is another account's, is given up; should it be paid, it counts.
         """
         try:
+            if topup.checkout_session is not None:
+                return self._status_of_session(topup.checkout_session, topup.payment_intent)
             if topup.payment_intent is not None:
                 return self._status_of_intent(topup.payment_intent)
-            if topup.checkout_session is not None:
-                return self._status_of_session(topup.checkout_session)
         except UnknownToStripe:
             return Asked(PaymentFact(observed_at=self._now(), status="canceled", reason="unknown_to_stripe"))
         return Asked(PaymentFact(observed_at=self._now()))
@@ -177,23 +184,34 @@ class StripeRecords:
 
     def _status_of_intent(self, name: str) -> Asked:
         intent = self.intent(name)
-        return Asked(self._whole_fact(intent), intent.get("client_secret"))
+        return Asked(self._whole_fact(intent), intent.get("client_secret"), next_action_of(intent))
 
-    def _status_of_session(self, name: str) -> Asked:
+    def _status_of_session(self, name: str, known_intent: str | None) -> Asked:
+        """How a page of Stripe's stands. It has no payment until somebody first tries to pay on it."""
         session = self._session(name)
-        if session.payment_intent is not None:
-            return self._status_of_intent(str(id_of(session.payment_intent)))
+        intent = known_intent or id_of(session.payment_intent)
+        page = self._page(session) if session.status == "open" else None
+        if intent is not None:
+            asked = self._status_of_intent(intent)
+            if page is None or asked.fact.status not in ("pending", "requires_action", "failed"):
+                return asked
+            fact = structs.replace(asked.fact, checkout_session=name, action_url=page.url)
+            return Asked(fact, None, page)
         expired = session.status == "expired"
-        status: PaymentStatus = "canceled" if expired else "pending"
         return Asked(
             PaymentFact(
                 observed_at=self._now(),
-                status=status,
-                checkout_session=session.id,
+                status="canceled" if expired else "pending",
+                checkout_session=name,
                 action_url=session.url,
                 reason="expired" if expired else None,
-            )
+            ),
+            None,
+            page,
         )
+
+    def _page(self, session: stripe.checkout.Session) -> NextAction:
+        return at_checkout(session.url, session.expires_at, session.amount_total or 0)
 
     def _session(self, name: str) -> stripe.checkout.Session:
         session = asking(lambda: self._api.v1.checkout.sessions.retrieve(name))

@@ -2,18 +2,74 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 from msgspec import Struct, field
 
 from credit_wallet.domain.actors import PAYER, Actor
 from credit_wallet.domain.acts import Author
 from credit_wallet.domain.documents import ExactOfYen
-from credit_wallet.domain.topups import Flow
+from credit_wallet.domain.topups import Flow, Offer, Origin
+
+NextActionType = Literal["checkout", "authenticate", "konbini", "bank_transfer"]
+
+
+class KonbiniStore(Struct, frozen=True):
+    """What to say or key in at a chain of convenience stores."""
+
+    store: str
+    payment_code: str
+    confirmation_number: str | None
+
+
+class BankAccount(Struct, frozen=True):
+    """Where a bank transfer goes, in Japan."""
+
+    bank_name: str | None
+    bank_code: str | None
+    branch_name: str | None
+    branch_code: str | None
+    account_type: str | None
+    account_number: str
+    account_holder: str | None
+
+
+class NextAction(Struct, frozen=True):
+    """What a person does next to pay; ``amount_yen`` is what is still to be paid, ``expires_at`` until when."""
+
+    type: NextActionType
+    amount_yen: int
+    url: str | None = None
+    expires_at: str | None = None
+    stores: tuple[KonbiniStore, ...] = ()
+    bank_account: BankAccount | None = None
+
+    amount = ExactOfYen()
+
+
+class MethodOption(Struct, frozen=True):
+    """A payment method that owners are offered, and for which amounts."""
+
+    method: str
+    min_yen: int
+    max_yen: int
+
+
+class TopupOptions(Struct, frozen=True):
+    """Whether and how owners can pay."""
+
+    accepts_payments: bool = False
+    test_money: bool = False
+    min_yen: int = 0
+    max_yen: int = 0
+    methods: tuple[MethodOption, ...] = ()
 
 
 class TopupReply(Struct, frozen=True):
-    """A top-up with what is needed to pay it."""
+    """A top-up with what is needed to pay it.
+
+    ``method`` is the one that it was asked for by, None for any; ``credit_txn_id`` is the entry that credited it.
+    """
 
     topup_id: str
     wallet_id: int
@@ -25,8 +81,16 @@ class TopupReply(Struct, frozen=True):
     action_url: str | None = None
     reason: str | None = None
     replayed: bool = False
+    next_action: NextAction | None = None
+    origin: Origin = "owner"
+    method: str | None = None
+    received_yen: int = 0
+    credited_yen: int = 0
+    reversed_yen: int = 0
+    credit_txn_id: int | None = None
+    created_at: str | None = None
 
-    amount = ExactOfYen()
+    amount, received, credited, reversed = ExactOfYen(), ExactOfYen(), ExactOfYen(), ExactOfYen()
 
 
 class AutoTopup(Struct, frozen=True):
@@ -54,8 +118,18 @@ class Payments(Protocol):
     def acting(self, author: Author) -> Payments:
         """The same payments, for which ``author`` asks."""
 
+    def options(self) -> TopupOptions:
+        """How owners can pay."""
+
     def request(
-        self, wallet_id: int, amount_yen: int, *, idempotency_key: str, flow: Flow = "intent", actor: Actor = PAYER
+        self,
+        wallet_id: int,
+        amount_yen: int,
+        *,
+        idempotency_key: str,
+        flow: Flow = "intent",
+        offer: Offer | None = None,
+        actor: Actor = PAYER,
     ) -> TopupReply:
         """Ask for a payment that the owner will make."""
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from credit_wallet.domain.actors import PAYER, Actor
-from credit_wallet.domain.money import is_amount
-from credit_wallet.domain.topups import OPEN, PAYABLE, Flow
+from credit_wallet.domain.topups import OPEN, PAYABLE, Flow, Offer
 from credit_wallet.domain.views import TopupView
-from credit_wallet.errors import InvalidAmount
 from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.payments.apply import PaymentFacts, payment_for
 from credit_wallet.payments.gateway import StripeGateway
+from credit_wallet.payments.offers import options, require_offered
 from credit_wallet.payments.records import Asked
-from credit_wallet.payments.replies import TopupReply
+from credit_wallet.payments.replies import TopupOptions, TopupReply
 from credit_wallet.payments.settings import PaymentSettings
 
 
@@ -26,27 +25,39 @@ class TopupRequests:
         self._gateway = gateway
         self._facts = facts
 
+    def options(self) -> TopupOptions:
+        """How owners can pay."""
+        return options(self._settings)
+
     def request(
-        self, wallet_id: int, amount_yen: int, *, idempotency_key: str, flow: Flow = "intent", actor: Actor = PAYER
+        self,
+        wallet_id: int,
+        amount_yen: int,
+        *,
+        idempotency_key: str,
+        flow: Flow = "intent",
+        offer: Offer | None = None,
+        actor: Actor = PAYER,
     ) -> TopupReply:
         """Ask for a payment that the owner will make, with a card form (``intent``) or on a page of Stripe's.
 
-        ``actor`` is who asks: idempotency keys of an operator are apart from those of the wallet's tokens.
-        Raises ``InvalidAmount``, ``TopupInFlight`` and ``PaymentProviderError``.
+        ``offer`` says by which method, in which language, and whether a card is saved. ``actor`` is who asks:
+        idempotency keys of an operator are apart from those of the wallet's tokens. Raises ``InvalidAmount``,
+        ``InvalidRequest``, ``TopupInFlight`` and ``PaymentProviderError``.
         """
-        min_yen, max_yen = self._settings.min_yen, self._settings.max_yen
-        if not is_amount(amount_yen) or not min_yen <= amount_yen <= max_yen:
-            raise InvalidAmount(
-                f"amount_yen must be a whole number from {min_yen} to {max_yen}, not {amount_yen!r}",
-                field="amount_yen",
-            )
+        require_offered(self.options(), amount_yen, None if offer is None else offer.method)
         self._wallets.show(wallet_id)
         outcome = self._wallets.topups.request(
-            wallet_id, amount_yen, idempotency_key=idempotency_key, flow=flow, actor=actor
+            wallet_id,
+            amount_yen,
+            idempotency_key=idempotency_key,
+            flow=flow,
+            offer=None if offer == Offer() else offer,
+            actor=actor,
         )
         topup = self._wallets.topups.show(outcome.topup_id)
         asked = self.ask(topup)
-        return self.reply(topup.topup_id, asked.client_secret, replayed=outcome.replayed)
+        return self.reply(topup.topup_id, asked, replayed=outcome.replayed)
 
     def show(self, topup_id: str) -> TopupReply:
         """A top-up with what its owner needs to pay it, as Stripe has it now.
@@ -58,7 +69,7 @@ class TopupRequests:
             return self.reply(topup_id)
         asked = self._gateway.records.status_of(topup)
         self._facts.apply(payment_for(topup, asked.fact))
-        return self.reply(topup_id, asked.client_secret)
+        return self.reply(topup_id, asked)
 
     def cancel(self, topup_id: str) -> TopupReply:
         """Give up a top-up that nobody has paid; one that was paid meanwhile is credited."""
@@ -79,19 +90,28 @@ class TopupRequests:
         self._facts.apply(payment_for(topup, asked.fact))
         return asked
 
-    def reply(self, topup_id: str, client_secret: str | None = None, *, replayed: bool = False) -> TopupReply:
-        """A top-up as whoever asked for it gets it back."""
+    def reply(self, topup_id: str, asked: Asked | None = None, *, replayed: bool = False) -> TopupReply:
+        """A top-up as whoever asked for it gets it back, with what Stripe was ``asked`` if it can still be paid."""
         topup = self._wallets.topups.show(topup_id)
-        is_page = topup.flow == "checkout" and topup.status in OPEN
+        next_action = asked.next_action if asked is not None and topup.status in PAYABLE else None
+        is_page = next_action is not None and next_action.type == "checkout"
         return TopupReply(
             topup_id=topup.topup_id,
             wallet_id=topup.wallet_id,
             amount_yen=topup.amount_yen,
             status=topup.status,
             payment_intent=topup.payment_intent,
-            client_secret=client_secret,
-            checkout_url=topup.action_url if is_page else None,
+            client_secret=asked.client_secret if asked is not None else None,
+            checkout_url=next_action.url if next_action is not None and is_page else None,
             action_url=topup.action_url,
             reason=topup.reason,
             replayed=replayed,
+            next_action=next_action,
+            origin=topup.origin,
+            method=None if topup.offer is None else topup.offer.method,
+            received_yen=topup.received_yen,
+            credited_yen=topup.credited_yen,
+            reversed_yen=topup.reversed_yen,
+            credit_txn_id=topup.credit_txn_id,
+            created_at=topup.created_at,
         )

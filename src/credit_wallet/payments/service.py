@@ -13,7 +13,7 @@ from typing import Self
 
 from credit_wallet.domain.actors import PAYER, Actor
 from credit_wallet.domain.acts import Author
-from credit_wallet.domain.topups import Flow
+from credit_wallet.domain.topups import Flow, Offer
 from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.payments.apply import PaymentFacts
 from credit_wallet.payments.automatic import AutomaticTopups
@@ -22,7 +22,7 @@ from credit_wallet.payments.gateway import StripeGateway
 from credit_wallet.payments.jobs import Ending
 from credit_wallet.payments.pay_back import PayBacks
 from credit_wallet.payments.reconcile import Reconciler
-from credit_wallet.payments.replies import AutoTopup, Reconciliation, TopupReply
+from credit_wallet.payments.replies import AutoTopup, Reconciliation, TopupOptions, TopupReply
 from credit_wallet.payments.request import TopupRequests
 from credit_wallet.payments.settings import PaymentSettings
 from credit_wallet.runtime.steady_clock import utc_now
@@ -60,11 +60,24 @@ class StripePayments:
         self._requests = TopupRequests(wallets, self._settings, self.gateway, self._facts)
         self._pay_backs = PayBacks(wallets, self._settings, self.gateway, self._facts)
 
+    def options(self) -> TopupOptions:
+        """How owners can pay."""
+        return self._requests.options()
+
     def request(
-        self, wallet_id: int, amount_yen: int, *, idempotency_key: str, flow: Flow = "intent", actor: Actor = PAYER
+        self,
+        wallet_id: int,
+        amount_yen: int,
+        *,
+        idempotency_key: str,
+        flow: Flow = "intent",
+        offer: Offer | None = None,
+        actor: Actor = PAYER,
     ) -> TopupReply:
         """Ask for a payment that the owner will make."""
-        return self._requests.request(wallet_id, amount_yen, idempotency_key=idempotency_key, flow=flow, actor=actor)
+        return self._requests.request(
+            wallet_id, amount_yen, idempotency_key=idempotency_key, flow=flow, offer=offer, actor=actor
+        )
 
     def show(self, topup_id: str) -> TopupReply:
         """A top-up with what its owner needs to pay it, as Stripe has it now."""

@@ -9,6 +9,12 @@ from msgspec import Struct
 from credit_wallet import config
 from credit_wallet.errors import InvalidRequest
 
+LOCAL = "http://127.0.0.1:8787"
+"""Where a service listens unless it is told otherwise."""
+
+THANKS, PAY_IN = "/wallet/thank-you", "/wallet/pay-in"
+"""Pages of the service: where people come back to who have paid, and where they pay."""
+
 
 class PaymentSettings(Struct, frozen=True, kw_only=True):
     """Where Stripe is and what it may be asked for."""
@@ -23,8 +29,11 @@ class PaymentSettings(Struct, frozen=True, kw_only=True):
     methods: tuple[str, ...] = ()
     """Payment methods that owners are offered, such as card, konbini, customer_balance; empty: as set up at Stripe."""
 
-    return_url: str = config.RETURN_URL.default
-    """Where people come back to from a page of Stripe's; ``topup_id`` is appended."""
+    public_url: str = LOCAL
+    """Where people reach the service, and come back to from a page of Stripe's."""
+
+    return_url: str | None = None
+    """Another page to come back to; ``topup_id`` is appended."""
 
     min_yen: int = config.TOPUP_MIN_YEN.default
     max_yen: int = config.TOPUP_MAX_YEN.default
@@ -37,13 +46,21 @@ class PaymentSettings(Struct, frozen=True, kw_only=True):
     pay_back: bool = False
     """Whether unused credit may be paid back, inside the limits of the law."""
 
+    def back_from_stripe(self, topup_id: str, *, paid: bool) -> str:
+        """Where people come back to who have paid a top-up on a page of Stripe's, or who have left it."""
+        page = self.return_url or f"{self.public_url}{THANKS if paid else PAY_IN}"
+        return f"{page}{'&' if '?' in page else '?'}topup_id={topup_id}"
+
 
 _LIMITS = (config.TOPUP_MIN_YEN, config.TOPUP_MAX_YEN, config.AUTO_TOPUP_DAILY_YEN, config.AUTO_TOPUP_MONTHLY_YEN)
 _LIMITS_BEGIN = ("CREDIT_WALLET_TOPUP_", "CREDIT_WALLET_AUTO_TOPUP_")
 
 
-def payment_settings(environment: Mapping[str, str] | None = None) -> PaymentSettings | None:
-    """The settings that the environment has; None without a key. Raises ``InvalidRequest`` naming the variable."""
+def payment_settings(environment: Mapping[str, str] | None = None, *, address: str = LOCAL) -> PaymentSettings | None:
+    """The settings that the environment has, of a service that listens at ``address``; None without a key.
+
+    Raises ``InvalidRequest`` naming the variable.
+    """
     secret_key = config.STRIPE_KEY.read(environment)
     if secret_key is None:
         return None
@@ -53,6 +70,7 @@ def payment_settings(environment: Mapping[str, str] | None = None) -> PaymentSet
         webhook_secrets=config.STRIPE_WEBHOOK_SECRETS.read(environment),
         api_url=config.STRIPE_API_URL.read(environment),
         methods=config.PAYMENT_METHODS.read(environment),
+        public_url=config.PUBLIC_URL.read(environment) or address,
         return_url=config.RETURN_URL.read(environment),
         min_yen=config.TOPUP_MIN_YEN.read(environment),
         max_yen=config.TOPUP_MAX_YEN.read(environment),
@@ -67,6 +85,12 @@ def payment_settings(environment: Mapping[str, str] | None = None) -> PaymentSet
             field=config.TOPUP_MAX_YEN.name,
         )
     return settings
+
+
+def own_pay_in() -> str:
+    """The service's page where people pay; empty when nothing says where people reach the service."""
+    public_url = config.PUBLIC_URL.read()
+    return "" if public_url is None else public_url + PAY_IN
 
 
 def _require_known_limits(environment: Mapping[str, str] | None) -> None:

@@ -94,6 +94,7 @@ _REQUEST_OF: dict[type[Movement], Callable[[Fields], Fields]] = {
     Capture: _of_capture,
     Release: _without_defaults(None),
     PayBack: lambda fields: fields[:-1],
+    RequestTopup: _without_defaults(None),
 }
 """The fields that make up a command's request, where that is not all of them as they are."""
 

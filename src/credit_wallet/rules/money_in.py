@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from credit_wallet.domain.acts import WORKER, Act
 from credit_wallet.domain.causes import NOT_PAID_BACK, PAID_BACK, Cause
 from credit_wallet.domain.commands import RequestAutoTopup, RequestTopup, SettleTopup
@@ -15,6 +17,7 @@ from credit_wallet.domain.topups import (
     AutoToppedUp,
     DeclineKind,
     Flow,
+    Offer,
     Origin,
     PayerState,
     PaymentFact,
@@ -53,13 +56,21 @@ _NEWS: dict[TopupStatus, str] = {
 """The event that a new status emits; a requested or pending top-up emits none."""
 
 
+class _How(NamedTuple):
+    """Who asks for a payment, and how it may be made."""
+
+    origin: Origin
+    flow: Flow = "intent"
+    offer: Offer | None = None
+
+
 def request_topup(batch: Batch, wallet: WalletState, command: RequestTopup) -> TopupRequested | WalletError:
     """Open a top-up that the owner will pay. One payment at a time may be on its way."""
     topup_id = topup_id_of(command.wallet_id, command.stored_key)
     if topup_id not in batch.snapshot.topups and (refusal := _under_way(batch, wallet)):
         return refusal
     is_new = topup_id not in batch.snapshot.topups
-    outcome = _open(batch, wallet, topup_id, command.amount_yen, "owner", command.flow)
+    outcome = _open(batch, wallet, topup_id, command.amount_yen, _How("owner", command.flow, command.offer))
     if is_new:
         leave_act(batch, command, "topup.requested", f"topup:{topup_id}", command.amount_yen * MICROS)
     return outcome
@@ -90,7 +101,7 @@ def request_auto_topup(batch: Batch, wallet: WalletState, command: RequestAutoTo
         return _stop(batch, payer, "no_payment_method", "there is no saved payment method; pay once and save it")
     topup_id = topup_id_of(command.wallet_id, command.stored_key)
     _emit_runaway(batch, wallet, topup_id, amount_yen)
-    return _open(batch, wallet, topup_id, amount_yen, "auto", "intent")
+    return _open(batch, wallet, topup_id, amount_yen, _How("auto"))
 
 
 def settle_topup(batch: Batch, wallet: WalletState, command: SettleTopup) -> TopupSettled | WalletError:
@@ -103,7 +114,7 @@ def settle_topup(batch: Batch, wallet: WalletState, command: SettleTopup) -> Top
             return TopupSettled(wallet.wallet_id, 0, wallet.balance_micros, topup_id=command.topup_id)
         if not command.amount_yen:
             return TopupNotFound(f"there is no top-up {command.topup_id}; check the id", topup_id=command.topup_id)
-        topup = _new(batch, wallet, command.topup_id, command.amount_yen, "found", "intent")
+        topup = _new(batch, wallet, command.topup_id, command.amount_yen, _How("found"))
     if topup.wallet_id != wallet.wallet_id:
         return TopupNotFound(f"wallet {wallet.wallet_id} has no top-up {command.topup_id}", topup_id=command.topup_id)
     _emit_mismatches(batch, wallet, command)
@@ -324,26 +335,24 @@ def _limit_reached(batch: Batch, wallet: WalletState, payer: PayerState, room: R
     )
 
 
-def _open(
-    batch: Batch, wallet: WalletState, topup_id: str, amount_yen: int, origin: Origin, flow: Flow
-) -> TopupRequested | WalletError:
+def _open(batch: Batch, wallet: WalletState, topup_id: str, amount_yen: int, how: _How) -> TopupRequested | WalletError:
     known = batch.snapshot.topups.get(topup_id)
     if known is None:
-        note_step(batch, wallet, _new(batch, wallet, topup_id, amount_yen, origin, flow), None)
-    elif (known.wallet_id, known.origin) != (wallet.wallet_id, origin):
+        note_step(batch, wallet, _new(batch, wallet, topup_id, amount_yen, how), None)
+    elif (known.wallet_id, known.origin) != (wallet.wallet_id, how.origin):
         return TopupNotFound(f"wallet {wallet.wallet_id} has no top-up {topup_id}", topup_id=topup_id)
     else:
         amount_yen = known.amount_yen  # asked for before, longer ago than keys are remembered
     return TopupRequested(wallet.wallet_id, amount_yen * MICROS, wallet.balance_micros, topup_id=topup_id)
 
 
-def _new(batch: Batch, wallet: WalletState, topup_id: str, amount_yen: int, origin: Origin, flow: Flow) -> TopupState:
+def _new(batch: Batch, wallet: WalletState, topup_id: str, amount_yen: int, how: _How) -> TopupState:
     topup = TopupState(
         topup_id=topup_id,
         wallet_id=wallet.wallet_id,
         amount_yen=amount_yen,
-        origin=origin,
-        flow=flow,
+        origin=how.origin,
+        flow=how.flow,
         status="requested",
         processing=False,
         payment_intent=None,
@@ -357,6 +366,7 @@ def _new(batch: Batch, wallet: WalletState, topup_id: str, amount_yen: int, orig
         reason=None,
         action_url=None,
         created_at=batch.at,
+        offer=how.offer,
     )
     batch.snapshot.topups[topup_id] = topup
     batch.decision.touched_topups[topup_id] = topup

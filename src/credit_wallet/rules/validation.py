@@ -60,6 +60,7 @@ from credit_wallet.rules.consents import malformed_consent
 from credit_wallet.rules.correction_validation import malformed_adjustment, malformed_standing
 from credit_wallet.rules.metadata import malformed_metadata
 from credit_wallet.rules.names import malformed_names
+from credit_wallet.rules.offers import malformed_offer
 from credit_wallet.rules.usage import malformed_usage
 
 MAX_ID = 2**63 - 1
@@ -167,7 +168,7 @@ def _malformed_movement(command: Movement) -> WalletError | None:
                 or malformed_text("note", command.note)
             )
         case RequestTopup() | PayBack():
-            return _malformed_count_of_yen(command.amount_yen)
+            return malformed_offer(command) or _malformed_count_of_yen(command.amount_yen)
         case RequestAutoTopup():
             return None
         case Topup():

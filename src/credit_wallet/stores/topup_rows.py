@@ -18,6 +18,8 @@ from credit_wallet.domain.topups import (
     AutoToppedUp,
     Clawback,
     ClawbackKind,
+    Offer,
+    OfferLanguage,
     PayerState,
     TopupState,
     topup_id_of,
@@ -101,6 +103,7 @@ def topup_of(row: tuple[Any, ...]) -> TopupState:
     topup = TopupState(*row)
     topup.processing = bool(topup.processing)
     topup.clawbacks = {each.id: each for each in read_clawbacks(str(topup.clawbacks))}
+    topup.offer = read_offer(topup.offer)
     return topup
 
 
@@ -108,6 +111,7 @@ def write_topups(connection: Connection, decision: Decision, at: str) -> None:
     """Write the top-ups and payers that a decision changed."""
     for topup in decision.touched_topups.values():
         row = {**structs.asdict(topup), "processing": int(topup.processing), "clawbacks": _text(topup)}
+        row["offer"] = offer_text(topup.offer)
         connection.execute(_SQL["put_topup"], {**row, "at": at})
     for step in decision.topup_steps:
         connection.execute(_SQL["put_step"], {**structs.asdict(step), "at": at})
@@ -135,6 +139,16 @@ def read_clawbacks(text: str) -> tuple[Clawback, ...]:
         )
         for each in json.decode(text, type=list[_ClawbackRow])
     )
+
+
+def read_offer(text: object) -> Offer | None:
+    """An offer as the database stores it."""
+    return None if text is None else Offer(*json.decode(str(text), type=tuple[str | None, bool, OfferLanguage | None]))
+
+
+def offer_text(offer: Offer | None) -> str | None:
+    """The same for the database."""
+    return None if offer is None else json.encode(structs.astuple(offer)).decode()
 
 
 def _text(topup: TopupState) -> str:

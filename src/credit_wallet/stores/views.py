@@ -16,7 +16,7 @@ from credit_wallet.domain.views import HoldView, KeyView, TopupView, Totals, Tra
 from credit_wallet.errors import DatabaseCorrupt
 from credit_wallet.rules.details import EntryDetail, exact_micros, parse_detail
 from credit_wallet.stores.profile_rows import parse_metadata
-from credit_wallet.stores.topup_rows import read_clawbacks
+from credit_wallet.stores.topup_rows import read_clawbacks, read_offer
 
 
 class WalletRow(NamedTuple):
@@ -229,5 +229,5 @@ def totals_of(row: tuple[Any, ...]) -> Totals:
 def topup_view(row: tuple[Any, ...]) -> TopupView:
     """A top-up from the statements that end with its clawbacks."""
     values = list(row)
-    values[-1] = read_clawbacks(row[-1])
+    values[-2:] = read_offer(row[-2]), read_clawbacks(row[-1])
     return TopupView(*values)

@@ -19,6 +19,7 @@ from credit_wallet.domain.permissions import Scope
 from credit_wallet.domain.prices import GROUP
 from credit_wallet.domain.shares import MAX_OWN_THRESHOLDS, MAX_THRESHOLD_PCT
 from credit_wallet.domain.tokens import MAX_TOKEN_LENGTH
+from credit_wallet.domain.topups import METHOD, Offer, OfferLanguage
 from credit_wallet.domain.usage import FACT_KEY, ITEM, MAX_FACT_LENGTH, MAX_FACTS, MAX_ITEM_LENGTH, MAX_QUANTITY
 from credit_wallet.notices.targets import (
     DIGEST,
@@ -220,10 +221,17 @@ class BatchBody(Body, frozen=True):
 
 
 class TopupBody(Body, frozen=True):
-    """What to pay, and whether on a page of Stripe's."""
+    """What to pay, and how: in a card form of your own, or on a page of Stripe's."""
 
     amount_yen: Yen
     checkout: bool = False
+    method: Annotated[str, Meta(pattern=f"^({METHOD.pattern})$")] | None = None
+    save_card: bool = True
+    language: OfferLanguage | None = None
+
+    def offer(self) -> Offer:
+        """How the payment is offered."""
+        return Offer(self.method, self.save_card, self.language)
 
 
 class PayBackBody(Body, frozen=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from html import escape
 from urllib.parse import urlencode, urlsplit
 
@@ -14,38 +15,55 @@ from fake_stripe.calls import BillingDetails, CardNumber, Confirmation, MethodDa
 from fake_stripe.failures import StripeFailure
 from fake_stripe.intents import Intent
 from fake_stripe.methods import Method
+from fake_stripe.parameters import MAX_YEN
 from fake_stripe.sessions import Session
-from fake_stripe.vouchers import Voucher
+from fake_stripe.vouchers import JAPAN, Voucher
 
 CARDS = (
-    ("4242424242424242", "4242 4242 4242 4242: pays"),
-    ("4000002500003155", "4000 0025 0000 3155: the bank asks first (3-D Secure)"),
-    ("4000000000000002", "4000 0000 0000 0002: is declined"),
-    ("4000000000009995", "4000 0000 0000 9995: has insufficient funds"),
-    ("4000000000000341", "4000 0000 0000 0341: can be saved, is declined when charged"),
+    ("4242424242424242", "Test card that pays", "4242 4242 4242 4242"),
+    ("4000002500003155", "3-D Secure: the bank asks first", "4000 0025 0000 3155"),
+    ("4000000000000002", "Declined", "4000 0000 0000 0002"),
+    ("4000000000009995", "Declined: insufficient funds", "4000 0000 0000 9995"),
+    ("4000000000000341", "Pays now, is declined when it is charged later", "4000 0000 0000 0341"),
 )
 LATER = (
-    ("konbini", "Konbini: pay a slip at a convenience store"),
-    ("customer_balance", "Bank transfer"),
+    ("konbini", "Konbini", "pay a slip at a convenience store"),
+    ("customer_balance", "Bank transfer", "to an account made for you"),
 )
 _SOMEONE = BillingDetails(email="someone@example.com", name="Test Money")
 
-_HEADERS = {"Cache-Control": "no-store", "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'"
+_HEADERS = {"Cache-Control": "no-store", "Content-Security-Policy": _POLICY}
 _FRAME = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
 <title>{title}</title>
 <style>
-body {{ font: 16px/1.5 system-ui, sans-serif; margin: 0; background: #f4f5f7; color: #1a1f36 }}
-header {{ background: #ffde8f; padding: .6rem 1rem; text-align: center; font-weight: 600 }}
-main {{ max-width: 30rem; margin: 2rem auto; padding: 1.5rem 2rem 2rem; background: #fff; border-radius: .6rem }}
+:root {{ color-scheme: light dark; --ink: #1a1f36; --quiet: #586074; --back: #f4f5f7; --sheet: #fff; --line: #d5d9e0;
+  --go: #4338ca }}
+@media (prefers-color-scheme: dark) {{ :root {{ --ink: #eceef3; --quiet: #a3abbd; --back: #14161c; --sheet: #1e222b;
+  --line: #3a4050; --go: #5b52e0 }} }}
+body {{ font: 16px/1.5 system-ui, sans-serif; margin: 0; background: var(--back); color: var(--ink) }}
+header {{ background: #ffde8f; color: #1a1f36; padding: .6rem 1rem; text-align: center; font-weight: 600 }}
+main {{ max-width: 30rem; margin: 2rem auto; padding: 1.5rem 2rem 2rem; background: var(--sheet);
+  border-radius: .6rem }}
 h1 {{ font-size: 1.4rem; margin: 0 0 1rem }}
-label {{ display: block; padding: .3rem 0 }}
-button {{ font: inherit; padding: .6rem 1.2rem; margin: 1rem .5rem 0 0; border: 0; border-radius: .4rem;
-  background: #4338ca; color: #fff; cursor: pointer }}
-button.no {{ background: #fff; color: #1a1f36; outline: 1px solid #a3acb9 }}
-[role=alert] {{ background: #fde8e8; padding: .6rem 1rem; border-radius: .4rem }}
+fieldset {{ border: 1px solid var(--line); border-radius: .5rem; padding: 0; margin: 1rem 0 }}
+legend {{ padding: 0 .3rem; margin-left: .8rem; color: var(--quiet) }}
+fieldset label {{ display: grid; grid-template-columns: auto 1fr; column-gap: .6rem; padding: .6rem 1rem;
+  align-items: baseline; border-top: 1px solid var(--line); cursor: pointer }}
+fieldset label:first-of-type {{ border-top: 0 }}
+small {{ color: var(--quiet); font-size: .875rem; grid-column: 2 }}
+dl {{ display: grid; grid-template-columns: auto 1fr; gap: .3rem 1rem }}
+dt {{ color: var(--quiet) }}
+dd {{ margin: 0; font-variant-numeric: tabular-nums }}
+input[type=number] {{ font: inherit; width: 9rem; padding: .4rem; margin: 0 .7rem 0 .5rem }}
+button, a.no {{ font: inherit; display: inline-block; padding: .6rem 1.2rem; margin: .6rem .5rem 0 0; border: 0;
+  border-radius: .4rem; background: var(--go); color: #fff; cursor: pointer; text-decoration: none }}
+button.no, a.no {{ background: none; color: var(--ink); outline: 1px solid var(--quiet) }}
+:focus-visible {{ outline: 3px solid #f59e0b; outline-offset: 2px }}
+[role=alert] {{ background: #fde8e8; color: #771d1d; padding: .6rem 1rem; border-radius: .4rem }}
 </style>
 <header>TEST MONEY — no real payment is made here</header>
 <main>
@@ -96,8 +114,8 @@ class Pages:
                 await self._act(intent, form)
             except StripeFailure as failure:
                 problem = str(failure)
-            except ValueError:
-                problem = "This has already been done."
+            except ValueError as error:
+                problem = str(error) if isinstance(error, _NoAmount) else "This has already been done."
             status = await self._account.intents.status(intent)
             if status == "succeeded" and (back := self._back(intent)) is not None:
                 raise web.HTTPSeeOther(back)
@@ -112,6 +130,8 @@ class Pages:
                 await paying.authenticate(intent, success=False)
             case "pay-voucher":
                 await paying.pay_voucher(intent)
+            case "transfer":
+                await paying.fund(intent, _yen(form.get("amount_yen", "")))
             case "expire-voucher":
                 await paying.expire_voucher(intent)
             case _:
@@ -167,11 +187,12 @@ class Pages:
 
     async def _of_session(self, session: Session, problem: str = "") -> _Page:
         amount = f"¥{session.amount_yen:,}"
+        if session.status == "complete":
+            return _Page("This page is complete", _link(session.after_success(), "Continue"))
         if session.status != "open":
-            link = _link(session.after_success(), "Continue") if session.status == "complete" else ""
-            return _Page(f"This page is {session.status}", link)
+            return _Page("This page has expired", _link(session.given.cancel_url, "Back"))
         names = ", ".join(escape(item.price_data.product_data.name) for item in session.given.line_items)
-        back = _link(session.given.cancel_url, "Back") if session.given.cancel_url else ""
+        back = _link(session.given.cancel_url, "Cancel")
         form = await self._form(amount, session.types, session.customer)
         return _Page(f"Pay {amount}", f"<p>{names}</p>{_alert(problem)}{form}{back}")
 
@@ -179,7 +200,7 @@ class Pages:
         amount = f"¥{intent.amount_yen:,}"
         status = await self._account.intents.status(intent)
         back = self._back(intent)
-        link = _link(back, "Continue") if back else ""
+        link = _link(back, "Continue")
         if status == "succeeded":
             return _Page(f"{amount} is paid", link)
         if status not in ("requires_payment_method", "requires_confirmation", "requires_action"):
@@ -195,16 +216,19 @@ class Pages:
 
     async def _form(self, amount: str, types: Sequence[str], customer_id: str | None) -> str:
         """Every payment method that the customer may choose."""
-        methods = [(saved.id, _saved(saved)) for saved in self._account.methods.saved_by(customer_id)]
+        methods = [(saved.id, _saved(saved), "") for saved in self._account.methods.saved_by(customer_id)]
         if "card" in types:
             methods += CARDS
-        methods += [(kind, text) for kind, text in LATER if kind in types]
+        methods += [each for each in LATER if each[0] in types]
         choices = "".join(
             f'<label><input type="radio" name="with" value="{escape(method)}"{" checked" if not place else ""}>'
-            f" {escape(text)}</label>"
-            for place, (method, text) in enumerate(methods)
+            f" <span>{escape(text)}</span>{f' <small>{escape(detail)}</small>' if detail else ''}</label>"
+            for place, (method, text, detail) in enumerate(methods)
         )
-        return f'<form method="post">{choices}<button>Pay {amount} with test money</button></form>'
+        return (
+            f'<form method="post"><fieldset><legend>Pay with</legend>{choices}</fieldset>'
+            f"<button>Pay {amount} with test money</button></form>"
+        )
 
 
 _QUESTION = (
@@ -216,18 +240,46 @@ _QUESTION = (
 
 def _slip(voucher: Voucher) -> str:
     if voucher.type == "konbini":
-        text = f"Payment code {voucher.payment_code}, confirmation number {voucher.confirmation_number}."
-        later = '<button class="no" name="do" value="expire-voucher">Let it expire</button>'
-        doing = "Pay at the konbini"
+        rows = [
+            ("Payment code", voucher.payment_code),
+            ("Confirmation number", voucher.confirmation_number),
+            ("Stores", "FamilyMart, Lawson, Ministop, Seicomart"),
+            ("Pay until", _in_japan(voucher.expires_at)),
+        ]
+        buttons = (
+            '<button name="do" value="pay-voucher">Pay at the konbini (test money)</button>'
+            '<button class="no" name="do" value="expire-voucher">Let it expire</button>'
+        )
     else:
         left = voucher.amount_yen - voucher.funded_yen
-        text = f"Transfer ¥{left:,} to account {voucher.account_number}."
-        later = ""
-        doing = f"Transfer ¥{left:,}"
-    return (
-        f'<p>{text}</p><form method="post"><button name="do" value="pay-voucher">{doing} (test money)</button>'
-        f"{later}</form>"
-    )
+        account = voucher.account()
+        rows = [
+            ("Still to transfer", f"¥{left:,}"),
+            ("Bank", f"{account['bank_name']} ({account['bank_code']})"),
+            ("Branch", f"{account['branch_name']} ({account['branch_code']})"),
+            ("Account", f"{account['account_type']} {account['account_number']}"),
+            ("Account holder", account["account_holder_name"]),
+        ]
+        buttons = (
+            f'<label>Yen <input type="number" name="amount_yen" value="{left}" min="1"></label>'
+            '<button name="do" value="transfer">Transfer (test money)</button>'
+        )
+    table = "".join(f"<dt>{name}</dt><dd>{escape(value)}</dd>" for name, value in rows)
+    return f'<dl>{table}</dl><form method="post">{buttons}</form>'
+
+
+def _in_japan(seconds: int | None) -> str:
+    return "" if seconds is None else f"{datetime.fromtimestamp(seconds, JAPAN):%Y-%m-%d %H:%M} (Japan)"
+
+
+class _NoAmount(ValueError):
+    """What was typed in is not a number of yen."""
+
+
+def _yen(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) <= len(str(MAX_YEN)) and int(text)):
+        raise _NoAmount("Type in a whole number of yen.")
+    return int(text)
 
 
 def _saved(method: Method) -> str:
@@ -238,8 +290,8 @@ def _alert(problem: str) -> str:
     return f'<p role="alert">{escape(problem)}</p>' if problem else ""
 
 
-def _link(url: str, text: str) -> str:
-    return f'<p><a href="{escape(url)}">{text}</a></p>'
+def _link(url: str | None, text: str) -> str:
+    return f'<a class="no" href="{escape(url)}">{text}</a>' if url else ""
 
 
 def _lost() -> web.Response:

@@ -15,7 +15,7 @@ Json = dict[str, Any]
 MIN_KONBINI_YEN = 120
 MAX_KONBINI_YEN = 300_000
 _DAYS = 3
-_JAPAN = timezone(timedelta(hours=9))
+JAPAN = timezone(timedelta(hours=9))
 
 
 def _digits(count: int) -> str:
@@ -51,14 +51,15 @@ class Voucher:
         details = {
             "amount_remaining": self.amount_yen - self.funded_yen,
             "currency": "jpy",
-            "financial_addresses": [{"supported_networks": ["zengin"], "type": "zengin", "zengin": self._account()}],
+            "financial_addresses": [{"supported_networks": ["zengin"], "type": "zengin", "zengin": self.account()}],
             "hosted_instructions_url": url,
             "reference": None,
             "type": "jp_bank_transfer",
         }
         return {"type": "display_bank_transfer_instructions", "display_bank_transfer_instructions": details}
 
-    def _account(self) -> Json:
+    def account(self) -> Json:
+        """The bank account that a transfer goes to."""
         address = {"city": "", "country": "JP", "line1": "", "line2": None, "postal_code": "", "state": None}
         return {
             "account_holder_address": address,
@@ -87,5 +88,5 @@ def konbini_voucher(amount_yen: int, options: KonbiniOptions, now: float) -> Vou
 
 
 def _end_of_day(now: float, days: int | None) -> int:
-    day = datetime.fromtimestamp(now, UTC).astimezone(_JAPAN) + timedelta(days=_DAYS if days is None else days)
+    day = datetime.fromtimestamp(now, UTC).astimezone(JAPAN) + timedelta(days=_DAYS if days is None else days)
     return int(day.replace(hour=23, minute=59, second=59).timestamp())

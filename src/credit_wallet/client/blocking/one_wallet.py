@@ -19,6 +19,7 @@ from credit_wallet.client.responses import read_as, read_text
 from credit_wallet.client.transport import Send
 from credit_wallet.domain.consents import ConsentLanguage
 from credit_wallet.domain.outcomes import Alert, BudgetMode, EntryType
+from credit_wallet.domain.topups import OfferLanguage
 from credit_wallet.domain.usage_periods import Every
 from credit_wallet.domain.usage_views import UsageReport
 from credit_wallet.domain.views import ExpiredLotView, HoldView, LotView, TransactionView
@@ -69,13 +70,23 @@ class OneWallet:
         """Notices on their way there."""
         return WalletDeliveries(self._send)
 
-    def topup(self, amount_yen: int, *, checkout: bool = False, idempotency_key: str | None = None) -> TopupReply:
+    def topup(
+        self,
+        amount_yen: int,
+        *,
+        checkout: bool = False,
+        method: str | None = None,
+        save_card: bool = True,
+        language: OfferLanguage | None = None,
+        idempotency_key: str | None = None,
+    ) -> TopupReply:
         """Ask for a payment that a person makes, with ``client_secret`` or at ``checkout_url``. For the owner.
 
-        Raises ``PaymentsNotConfigured`` where the service takes no payments.
+        ``method`` is one of those of ``topups.options``, by default all of them; ``language`` is that of the page, by
+        default the browser's. Raises ``PaymentsNotConfigured`` where the service takes no payments.
         """
         key = calls.checked_or_new(idempotency_key)
-        body = TopupBody(amount_yen, checkout)
+        body = TopupBody(amount_yen, checkout, method, save_card, language)
         return self._send(Call("POST", "/credit/topup", read_as(TopupReply), body, idempotency_key=key))
 
     def wallet(self) -> WalletReply:
@@ -190,9 +201,10 @@ class OneWallet:
         """The spending alerts that fired, newest first: of all cycles, or of one (``YYYY-MM``)."""
         return self._send(calls.get("/credit/alerts", read_as(list[Alert]), cycle=cycle))
 
-    def statement(self, *, cycle: str | None = None) -> Statement:
-        """The statement of a cycle (``YYYY-MM``), by default the current one."""
-        return self._send(calls.get("/credit/statement", read_as(Statement), cycle=cycle))
+    def statement(self, *, cycle: str | None = None, entries: bool = True) -> Statement:
+        """The statement of a cycle (``YYYY-MM``), by default the current one, with or without every entry."""
+        wanted = None if entries else "none"
+        return self._send(calls.get("/credit/statement", read_as(Statement), cycle=cycle, entries=wanted))
 
     def statement_text(
         self,

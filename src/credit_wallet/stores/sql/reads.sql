@@ -187,14 +187,14 @@ SELECT occurred_at FROM am_credit_transaction_log ORDER BY txn_id DESC LIMIT 1;
 -- topup: a top-up as its owner sees it
 SELECT topup_id, wallet_id, amount_yen, origin, way AS flow, status, payment_intent, checkout_session, received_yen,
        credited_yen, reversed_yen, credit_txn_id, reason, action_url, created_at, updated_at,
-       takings AS clawbacks
+       offer, takings AS clawbacks
 FROM am_credit_topup
 WHERE topup_id = :topup_id;
 
 -- topups: a wallet's top-ups, newest first, with one status or any
 SELECT topup_id, wallet_id, amount_yen, origin, way AS flow, status, payment_intent, checkout_session, received_yen,
        credited_yen, reversed_yen, credit_txn_id, reason, action_url, created_at, updated_at,
-       takings AS clawbacks
+       offer, takings AS clawbacks
 FROM am_credit_topup
 WHERE wallet_id = :wallet_id
   AND (CAST(:status AS TEXT) IS NULL OR status = :status)
@@ -205,7 +205,7 @@ LIMIT :limit;
 -- topups_of_all: the top-ups of all wallets, newest first
 SELECT topup_id, wallet_id, amount_yen, origin, way AS flow, status, payment_intent, checkout_session, received_yen,
        credited_yen, reversed_yen, credit_txn_id, reason, action_url, created_at, updated_at,
-       takings AS clawbacks
+       offer, takings AS clawbacks
 FROM am_credit_topup
 WHERE (created_at, topup_id) < (:created_at, :topup_id)
 ORDER BY created_at DESC, topup_id DESC
@@ -214,7 +214,7 @@ LIMIT :limit;
 -- topups_with_status: those of them with one status
 SELECT topup_id, wallet_id, amount_yen, origin, way AS flow, status, payment_intent, checkout_session, received_yen,
        credited_yen, reversed_yen, credit_txn_id, reason, action_url, created_at, updated_at,
-       takings AS clawbacks
+       offer, takings AS clawbacks
 FROM am_credit_topup
 WHERE status = :status AND (created_at, topup_id) < (:created_at, :topup_id)
 ORDER BY created_at DESC, topup_id DESC
@@ -226,7 +226,7 @@ SELECT topup_id, wallet_id FROM am_credit_topup WHERE payment_intent = :payment_
 -- unsettled_topups: top-ups without a report since :before, the longest waiting first
 SELECT topup_id, wallet_id, amount_yen, origin, way AS flow, status, payment_intent, checkout_session, received_yen,
        credited_yen, reversed_yen, credit_txn_id, reason, action_url, created_at, updated_at,
-       takings AS clawbacks
+       offer, takings AS clawbacks
 FROM am_credit_topup
 WHERE status IN ('requested', 'pending', 'requires_action', 'succeeded') AND updated_at < :before
 ORDER BY updated_at

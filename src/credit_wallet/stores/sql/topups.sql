@@ -3,31 +3,31 @@
 -- topup: a top-up
 SELECT topup_id, wallet_id, amount_yen, origin, way AS flow, status, processing, payment_intent, checkout_session,
        told_at AS observed_at, received_yen, takings AS clawbacks, credited_yen, reversed_yen, credit_txn_id, reason,
-       action_url, created_at
+       action_url, created_at, offer
 FROM am_credit_topup
 WHERE topup_id = :topup_id;
 
 -- topups_of_payment: a wallet's top-ups that a payment belongs to
 SELECT topup_id, wallet_id, amount_yen, origin, way AS flow, status, processing, payment_intent, checkout_session,
        told_at AS observed_at, received_yen, takings AS clawbacks, credited_yen, reversed_yen, credit_txn_id, reason,
-       action_url, created_at
+       action_url, created_at, offer
 FROM am_credit_topup
 WHERE payment_intent = :payment_intent AND wallet_id = :wallet_id;
 
 -- open_topups: a wallet's top-ups that are not final
 SELECT topup_id, wallet_id, amount_yen, origin, way AS flow, status, processing, payment_intent, checkout_session,
        told_at AS observed_at, received_yen, takings AS clawbacks, credited_yen, reversed_yen, credit_txn_id, reason,
-       action_url, created_at
+       action_url, created_at, offer
 FROM am_credit_topup
 WHERE wallet_id = :wallet_id AND status IN ('requested', 'pending', 'requires_action', 'succeeded');
 
 -- put_topup: insert a top-up, or update it
 INSERT INTO am_credit_topup (topup_id, wallet_id, amount_yen, origin, way, status, processing, payment_intent,
                              checkout_session, told_at, received_yen, takings, credited_yen, reversed_yen,
-                             credit_txn_id, reason, action_url, created_at, updated_at)
+                             credit_txn_id, reason, action_url, created_at, updated_at, offer)
 VALUES (:topup_id, :wallet_id, :amount_yen, :origin, :flow, :status, :processing, :payment_intent, :checkout_session,
         :observed_at, :received_yen, :clawbacks, :credited_yen, :reversed_yen, :credit_txn_id, :reason, :action_url,
-        :created_at, :at)
+        :created_at, :at, :offer)
 ON CONFLICT (topup_id, wallet_id) DO UPDATE
 SET status = excluded.status, processing = excluded.processing, payment_intent = excluded.payment_intent,
     checkout_session = excluded.checkout_session, told_at = excluded.told_at, received_yen = excluded.received_yen,

@@ -1,0 +1,3 @@
+-- Drops what 318 added.
+
+ALTER TABLE am_credit_topup DROP COLUMN offer;
