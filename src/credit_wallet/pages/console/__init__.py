@@ -4,6 +4,7 @@ from credit_wallet.pages.console import (  # noqa: F401 - each declares its page
     access,
     corrections,
     deliveries,
+    live,
     log,
     operators,
     overview,
