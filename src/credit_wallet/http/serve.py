@@ -28,8 +28,8 @@ from credit_wallet.http.metrics import Metrics
 from credit_wallet.http.tracing import traced
 from credit_wallet.http.traffic import Traffic
 from credit_wallet.ledger.wallet import CreditWallet
-from credit_wallet.pages.rendering import compile_templates
 from credit_wallet.pages.live import Live
+from credit_wallet.pages.rendering import compile_templates
 from credit_wallet.payments.factory import open_payments
 from credit_wallet.payments.settings import PaymentSettings
 from credit_wallet.runtime.deadlines import CANCEL_SECONDS, DRAIN_SECONDS, UNREAD_SECONDS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_DOWN, Decimal
 from functools import cache
@@ -70,6 +71,24 @@ class Formats:
         size, unit = next((each for each in units if abs(value) >= each[0]), (1, ""))
         digits = number(round(value / size, 2))
         return f"{digits}{unit}円" if self.language == "ja" else f"¥{digits}{unit}"
+
+    def aligned(self, amounts: Iterable[str | int]) -> Callable[..., Markup]:
+        """Says amounts of one column with the same places as each other, so that they stand under each other.
+
+        Nothing is a dash, and what takes something away has a sign.
+        """
+        places = max(map(_places, amounts), default=0)
+
+        def say(amount: str | int, *, signed: bool = False) -> Markup:
+            value = Decimal(amount)
+            if not value:
+                return Markup('<span class="none">–</span>')
+            digits = f"{abs(value):,.{places}f}"
+            sign = MINUS if value < 0 else "+" if signed else ""
+            shown = f"{sign}{digits}円" if self.language == "ja" else f"{sign}¥{digits}"
+            return Markup('<data class="money" value="{}">{}</data>').format(amount, shown)
+
+        return say
 
     def whole(self, amount: str | int | Decimal | None) -> Markup:
         """An amount for lists that are looked over: whole yen, rounded towards zero; the exact one on hovering."""
@@ -188,6 +207,7 @@ class Formats:
             "whole": self.whole,
             "date": self.date,
             "number": self.number,
+            "aligned": self.aligned,
             "percent": self.percent,
             "day": self.day,
             "short_day": self.short_day,
@@ -209,6 +229,12 @@ def number(value: str | int | Decimal) -> str:
     """A number with commas, all its decimals, and none that say nothing."""
     exact = Decimal(value)
     return f"{exact:,.0f}" if exact == exact.to_integral_value() else f"{exact.normalize():,f}"
+
+
+def _places(amount: str | int) -> int:
+    """How many decimals an amount needs."""
+    _, _, decimals = f"{Decimal(amount):f}".partition(".")
+    return len(decimals.rstrip("0"))
 
 
 @cache

@@ -70,7 +70,9 @@ class Live:
         Raises ``ServiceBusy`` when there are as many as a process may have.
         """
         if self._has_ended or self._number >= MAX_STREAMS:
-            raise ServiceBusy("too many pages are watched; this one is right, and does not change", retry_after_seconds=60)
+            raise ServiceBusy(
+                "too many pages are watched; this one is right, and does not change", retry_after_seconds=60
+            )
         return _Stream(self, wallet_id, session_id, since, still_open, headers)
 
     def end(self) -> None:

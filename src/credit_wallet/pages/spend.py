@@ -130,7 +130,12 @@ class Pace(NamedTuple):
 
 
 def pace_of(
-    report: Mapping[str, Any], forecast: Mapping[str, Any], now: datetime, shares: Sequence[int], width: int, height: int
+    report: Mapping[str, Any],
+    forecast: Mapping[str, Any],
+    now: datetime,
+    shares: Sequence[int],
+    width: int,
+    height: int,
 ) -> Pace:
     """The current cycle's days in a ``report`` by day; ``now`` is by the wallet's clocks, in the cycle."""
     year, month = map(int, forecast["billing_cycle"].split("-")[:2])
@@ -153,7 +158,11 @@ def pace_of(
         projection=f"{place(at, spent)} {place(1, projected)}",
         band=f"{place(at, spent)} {place(1, high)} {place(1, low)}",
         now=(round(at * width, 1), _from_top(spent, top, height)),
-        marks=[Mark(share, amount, _from_top(amount, top, height)) for share in shares if budget and (amount := budget * share / 100) <= top],
+        marks=[
+            Mark(share, amount, _from_top(amount, top, height))
+            for share in shares
+            if budget and (amount := budget * share / 100) <= top
+        ],
         ticks=[(top * part / 4, _from_top(top * part / 4, top, height)) for part in range(5)],
         days=days,
         first=first,

@@ -140,13 +140,13 @@ class Visit:
         """What the API answers, passed on as it comes, to be kept as a file called ``name``."""
         kept = (b"content-disposition", f'attachment; filename="{name}"'.encode("ascii"))
 
-        async def answer(_scope: Scope, _receive: Receive, send: Send) -> None:
+        async def answer(_scope: Scope, receive: Receive, send: Send) -> None:
             async def send_on(message: Any) -> None:
                 if message["type"] == "http.response.start" and message["status"] == HTTP_OK:
                     message = {**message, "headers": [*message["headers"], kept]}
                 await send(message)
 
-            await self._api.hand_on(self.place.api(path), query, send_on)
+            await self._api.hand_on(self.place.api(path), query, receive, send_on)
 
         return answer
 

@@ -9,6 +9,7 @@ from credit_wallet.pages.owner import (  # noqa: F401 - each declares its pages
     keys,
     live,
     log,
+    notices,
     overview,
     pay_in,
     settings,

@@ -10,11 +10,10 @@ from io import StringIO
 from typing import Any, Final, NamedTuple, get_args
 
 from credit_wallet.pages.answers import Answer, Reply
-from credit_wallet.pages.api import Refused
 from credit_wallet.pages.formats import Formats
 from credit_wallet.pages.owner.readings import if_allowed, keys_of, labels_of, usage_or_its_totals
 from credit_wallet.pages.routes import wallet_page
-from credit_wallet.pages.spend import Spend, Step, begin_of, folded
+from credit_wallet.pages.spend import Step, begin_of, folded
 from credit_wallet.pages.visit import Visit
 from credit_wallet.pages.words import text
 
