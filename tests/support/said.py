@@ -40,7 +40,7 @@ def said_by_pages() -> list[Said]:
 def codes_of_pages() -> set[str]:
     """Codes of refusals that pages make themselves."""
     return {
-        value.value
+        str(value.value)
         for _, tree in _modules()
         for found in ast.walk(tree)
         if isinstance(found, ast.Dict)

@@ -66,7 +66,7 @@ class Form:
         return self.text(name).replace(",", "").replace("，", "").removeprefix("¥").removesuffix("円") or None
 
     def percentages(self, name: str) -> list[int | str]:
-        """Percentages as people write them, ``80, 100 %``. What is no number is passed on for the API to refuse."""
+        """Percentages as people write them, ``80, 100 %``. Anything else is passed on for the API to refuse."""
         given = re.split(r"[\s,、%％]+", self.text(name))
         return [int(share) if share.isdecimal() and len(share) < 9 else share for share in given if share]
 

@@ -1,4 +1,4 @@
-"""Automatic top-up: on or off, within which limits, agreed to in which words, and what became of it."""
+"""Automatic top-up: on or off, within which limits, agreed to in which words, and its latest attempts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Notices: where they go, what each place gets, and what became of those that were sent.
+"""Notices: where they go, what each recipient gets, and which have arrived.
 
 The API takes the targets of a wallet as one list. So each form reads the list, changes one target and sends the rest as
 it is now; a target that somebody else has changed since the form was shown is shown again instead.
