@@ -124,7 +124,7 @@ def test_a_check_up_asks_stripe(paying: Shell, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("CREDIT_WALLET_STRIPE_WEBHOOK_SECRETS", "whsec_1")
     assert of_payments()["detail"] == "Stripe answers, with test money"
     monkeypatch.setenv("CREDIT_WALLET_STRIPE_KEY", "sk_live_1")
-    told = paying.run("--db", paying.url, "doctor")
+    told = paying.run("--db", paying.url, "--json", "doctor")
     assert "with live money Stripe returns people to https:// alone, not to http://127.0.0.1:8787" in told.out
     monkeypatch.setenv("CREDIT_WALLET_PUBLIC_URL", "https://wallet.example")
     assert failed_check(paying, paying.url)["check"] == "payment_provider_error"

@@ -180,7 +180,7 @@ def _axe() -> Axe:
 
 
 def axe_findings(page: Page, *, but: Sequence[str] = ()) -> list[Finding]:
-    """What axe-core finds wrong with ``page`` by all of its rules, WCAG's and its best practices, save those in ``but``."""
+    """What axe-core finds wrong with ``page`` by its rules of WCAG and of best practice, save those in ``but``."""
     off = {rule: {"enabled": False} for rule in but}
     found: dict[str, Any] = _axe().run(page, options={"rules": off}).response
     return [

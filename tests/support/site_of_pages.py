@@ -34,7 +34,7 @@ class Site:
         self, url: str, wallets: CreditWallet, clock: Clock, fake: FakeStripe, payments: StripePayments
     ) -> None:
         self.url, self.wallets, self.clock, self.fake, self.payments = url, wallets, clock, fake, payments
-        self._keys = 0
+        self._made = 0
 
     def wallet(self, yen: int = 10_000, **settings: Any) -> CreatedWallet:
         """A new wallet with paid credit."""
@@ -45,12 +45,15 @@ class Site:
 
     def key(self) -> str:
         """An idempotency key that was not used before."""
-        self._keys += 1
-        return f"site {self._keys}"
+        return f"site {self._number()}"
+
+    def _number(self) -> int:
+        self._made += 1
+        return self._made
 
     def operator(self, role: Role = "admin", name: str = "") -> str:
         """The key of a new operator of ``role``."""
-        return self.wallets.operators.create(name or f"{role} {self._keys}", role).token
+        return self.wallets.operators.create(name or f"{role}-{self._number()}", role).token
 
     def sign_in(self, page: Page, secret: str) -> None:
         """Sign in as a person does, with an owner's token or an operator's key."""

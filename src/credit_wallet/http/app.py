@@ -28,6 +28,7 @@ from credit_wallet.http.budget_routes import BUDGET_ROUTES
 from credit_wallet.http.consent_routes import CONSENT_ROUTES
 from credit_wallet.http.correction_routes import CORRECTION_ROUTES
 from credit_wallet.http.decoding import MAX_BODY_BYTES, BodyRequest
+from credit_wallet.http.docs import PAGE_POLICY, get_docs_file, show_docs
 from credit_wallet.http.entry_names import find_transactions
 from credit_wallet.http.fast import FastLane
 from credit_wallet.http.forwarded import Forwarded
@@ -42,7 +43,6 @@ from credit_wallet.http.notice_routes import NOTICE_ROUTES
 from credit_wallet.http.numbers import require_plain_numbers
 from credit_wallet.http.operator_routes import OPERATOR_ROUTES
 from credit_wallet.http.operators_routes import OPERATORS_ROUTES
-from credit_wallet.http.pages import PAGE_POLICY, show_docs
 from credit_wallet.http.payment_routes import PAYMENT_ROUTES
 from credit_wallet.http.personal_routes import PERSONAL_ROUTES
 from credit_wallet.http.price_routes import PRICE_ROUTES
@@ -58,6 +58,7 @@ from credit_wallet.http.wallet_routes import WALLET_ROUTES
 from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.pages.answers import wants_page
 from credit_wallet.pages.application import Pages, is_page
+from credit_wallet.pages.live import Live
 from credit_wallet.pages.settings import PageSettings
 from credit_wallet.payments.replies import Payments
 from credit_wallet.telemetry import Logger
@@ -105,6 +106,7 @@ ROUTES = (
     *MCP_ROUTES,
     *SYSTEM_ROUTES,
     show_docs,
+    get_docs_file,
 )
 """Every route of the service."""
 
@@ -115,13 +117,17 @@ def create_app(
     metrics: Metrics,
     *,
     payments: Payments | None = None,
+    live: Live | None = None,
     fast_lane: bool = True,
 ) -> AsgiApp:
-    """The service as an ASGI application; ``fast_lane=False`` leaves the short cuts out."""
+    """The service as an ASGI application; ``fast_lane=False`` leaves the short cuts out.
+
+    ``live`` are the streams of its pages, for whoever ends them when the service stops.
+    """
     authenticator = Authenticator(wallets, settings.operator_keys, settings.metrics_key)
     api = _Serving(Service(wallets, settings, metrics, authenticator, payments))
     shown = PageSettings(settings.public_url, settings.frame_origins, settings.takes_test_money)
-    pages = Pages(api, People(wallets, authenticator), shown, wallets.clock.now)
+    pages = Pages(api, People(wallets, authenticator), shown, live or Live(wallets), wallets.clock.now)
     application: AsgiApp = _ForPeople(pages, api, metrics.traffic)
     if fast_lane:
         application = FastLane(application, wallets, authenticator, settings.topup_url, metrics.traffic)
@@ -322,7 +328,7 @@ async def _completed(headers: Iterable[tuple[bytes, bytes]], scope: LitestarScop
     completed += [each for each in STANDING_HEADERS if each[0] not in present]
     if b"text/html" in dict(completed).get(b"content-type", b""):
         completed.append(PAGE_POLICY)
-    if b"x-wallet-balance" not in present:
+    if PRESENT not in scope and b"x-wallet-balance" not in present:
         completed += await caller_headers(scope["state"].get("caller"), _service(scope).wallets)
     if status == HTTP_405_METHOD_NOT_ALLOWED or scope.get("method") == "OPTIONS":
         # The framework names the methods of one handler; an address can have several.

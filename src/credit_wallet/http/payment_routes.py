@@ -6,7 +6,7 @@ from typing import Annotated, Any, cast
 
 from litestar import Request, Response, delete, get, post
 from litestar.openapi.spec import Example
-from litestar.params import HeaderParameter, JSONBody, PathParameter
+from litestar.params import HeaderParameter, JSONBody, PathParameter, QueryParameter
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 from msgspec import Struct
 
@@ -36,6 +36,15 @@ TopupId = Annotated[
         pattern="^tu_[A-Za-z0-9_]{1,80}$",
         description="Id of the top-up.",
         examples=[Example(value="tu_20bca0ada1f6dda73b61b97a92eb5d")],
+    ),
+]
+TopupCursor = Annotated[
+    str | None,
+    QueryParameter(
+        pattern="^[0-9T:.Z -]{10,40}~tu_[A-Za-z0-9_]{1,80}$",
+        required=False,
+        description="`next_cursor` of the page before, for the next one.",
+        examples=[Example(value="2026-11-28T12:00:00.000Z~tu_20bca0ada1f6dda73b61b97a92eb5d")],
     ),
 ]
 Signature = Annotated[
@@ -93,13 +102,17 @@ def create_topup(
 @get("/credit/topups", **route(TAG, needs="manage"))
 @on_lane(OWNERS)
 def list_topups(
-    caller: GivenCaller, wallets: GivenWallets, limit: Annotated[int, page_size(MAX_PAGE)] = 50
+    caller: GivenCaller,
+    wallets: GivenWallets,
+    cursor: TopupCursor = None,
+    limit: Annotated[int, page_size(MAX_PAGE)] = 50,
 ) -> TopupPage:
     """List top-ups
 
     The wallet's top-ups through Stripe, newest first.
     """
-    return TopupPage(wallets.topups.list(own_wallet(caller), limit=limit))
+    found = wallets.topups.list(own_wallet(caller), before=cursor, limit=limit + 1)
+    return TopupPage(found[:limit], found[limit - 1].place if len(found) > limit else None)
 
 
 @get("/credit/topups/options", **route(TAG, needs="manage"))

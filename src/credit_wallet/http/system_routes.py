@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
-from litestar import Request, Response, get
+from litestar import Litestar, Request, Response, get
+from msgspec import json
 
 from credit_wallet.http.dependencies import GivenMetrics, GivenWallets
 from credit_wallet.http.lanes import on_lane
 from credit_wallet.http.openapi.document import document_of
+from credit_wallet.http.packing import Packed, packed, sent
 from credit_wallet.http.routing import MONEY_SECURITY, NEEDS, route
 from credit_wallet.ledger.reading_lanes import PROBES
 from credit_wallet.wire.replies import Health
@@ -48,10 +51,15 @@ async def get_metrics(request: Request[Any, Any, Any], metrics: GivenMetrics, wa
     return Response(text.decode(), media_type=METRICS_TYPE)
 
 
-@get("/openapi.json", include_in_schema=False, sync_to_thread=False, opt={NEEDS: None})
-def openapi(request: Request[Any, Any, Any]) -> dict[str, Any]:
+@get("/openapi.json", include_in_schema=False, sync_to_thread=True, opt={NEEDS: None})
+def openapi(request: Request[Any, Any, Any]) -> Response[bytes]:
     """This service's OpenAPI 3.1 document."""
-    return document_of(request.app)
+    return sent(_document(request.app), "application/json", request)
+
+
+@cache
+def _document(app: Litestar) -> Packed:
+    return packed(json.encode(document_of(app)))
 
 
 SYSTEM_ROUTES = (get_health, get_readiness, get_metrics, openapi)

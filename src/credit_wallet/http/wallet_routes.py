@@ -279,6 +279,13 @@ async def get_statement(
             examples=[Example(value="entries")],
         ),
     ] = "entries",
+    entries: Annotated[
+        Literal["all", "none"],
+        QueryParameter(
+            description="Which entries JSON and text have; `none` leaves the totals and the spending.",
+            examples=[Example(value="none")],
+        ),
+    ] = "all",
 ) -> Response[Statement]:
     """Get a statement
 
@@ -286,7 +293,7 @@ async def get_statement(
     agent sees the wallet's totals and its own entries. The statement shows the moment of the request and is streamed; a
     wallet may have two in progress.
     """
-    return await stream_statement(wallets, caller, cycle, form_of(format, rows))
+    return await stream_statement(wallets, caller, cycle, form_of(format, rows, has_entries=entries == "all"))
 
 
 @get("/credit/forecast", **route(TAG, needs="read"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from credit_wallet.domain.actors import PAYER
-from credit_wallet.domain.acts import ActFilter, ActView
+from credit_wallet.domain.acts import BY_LINK, ActFilter, ActView
 from credit_wallet.domain.corrections import CorrectionReason
 from credit_wallet.domain.erasure import KINDS, Erasure
 from credit_wallet.domain.views import Transaction
@@ -79,7 +79,7 @@ def _acts(ledger: Ledger, dialect: str, wallet_id: int) -> int:
 def _says(act: ActView) -> bool:
     if act.kind in KINDS:
         return False
-    is_person = act.actor == PAYER and act.by != "owner" and not act.by.startswith("agent:")
+    is_person = act.actor == PAYER and act.by != "owner" and not act.by.startswith(("agent:", BY_LINK))
     told = any(name in (texts or {}) for texts in (act.before, act.after) for name in erasure.TOLD)
     return told or is_person or any(text is not None for text in (act.address, act.request_id, act.note))
 

@@ -8,6 +8,8 @@ from credit_wallet.pages.words import text
 
 DONE: Final = {
     "saved": text("Saved."),
+    "payment-canceled": text("The payment is given up. Nothing was taken."),
+    "moved": text("The credit is in the other wallet."),
     "auto-topup-on": text("Automatic top-up is set. What you agreed to is listed below."),
     "auto-topup-off": text("Automatic top-up is switched off."),
     "budget-made": text("The budget is made. It counts from now on."),
@@ -21,4 +23,17 @@ DONE: Final = {
     "code-sent": text("Another code is on its way; the earlier one works no more."),
     "delivery-resent": text("It is sent again."),
     "key-revoked": text("The key is revoked. It opens nothing any more."),
+    "topped-up": text("The wallet is topped up."),
+    "adjusted": text("The balance is corrected."),
+    "taken-back": text("The top-up is taken back."),
+    "frozen": text("The wallet is frozen. Nothing can be spent of it."),
+    "unfrozen": text("The wallet can be used again."),
+    "closed": text("The wallet is closed for good."),
+    "closing": text("The wallet is being closed. Send the form again to go on."),
+    "merged": text("All credit has moved here; the other wallet is closed."),
+    "handed-over": text("The wallet belongs to the other customer now."),
+    "secret-registered": text("Your key opens the wallet now."),
+    "secret-removed": text("The key opens nothing any more."),
+    "erased": text("What the wallet had of people is erased."),
+    "wallet-there": text("A wallet has this reference already: this one. Nothing was made."),
 }

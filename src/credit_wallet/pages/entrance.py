@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from credit_wallet.errors import Forbidden, Unauthorized
 from credit_wallet.pages.answers import Answer, Reply, redirect
 from credit_wallet.pages.cookies import FRAMED
@@ -12,6 +14,8 @@ from credit_wallet.wire.asgi import address_of
 from credit_wallet.wire.problems import TooManyFailures
 
 MAX_TOKEN_LENGTH = 512
+
+_PLAIN = re.compile(r"[A-Za-z0-9/_.~%?=&:+-]{1,500}")
 
 
 @page("/", "anybody")
@@ -110,4 +114,5 @@ def _home(visit: Visit) -> str:
 
 def _next(address: str) -> str:
     """A page of ours to go on at, else nothing: nobody is led elsewhere by an address that somebody else made up."""
-    return address if is_below(address, OWNER) or is_below(address, CONSOLE) else ""
+    is_ours = is_below(address, OWNER) or is_below(address, CONSOLE)
+    return address if is_ours and _PLAIN.fullmatch(address) else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from credit_wallet.pages.routes import CONSOLE
+from credit_wallet.pages.routes import CONSOLE, is_below
 from credit_wallet.pages.words import text
 
 if TYPE_CHECKING:
@@ -12,12 +12,16 @@ if TYPE_CHECKING:
 
 
 class Section(NamedTuple):
-    """A part of the pages: its address below the place, its name and icon, and the permission to see it."""
+    """A part of the pages: its address below the place, its name and icon, and the permission to see it.
+
+    ``parts`` are addresses of pages that belong to it and do not begin with its own.
+    """
 
     path: str
     name: str
     icon: str
     needs: str | None = None
+    parts: tuple[str, ...] = ()
 
 
 WALLET_SECTIONS = (
@@ -26,7 +30,7 @@ WALLET_SECTIONS = (
     Section("/spending", text("Spending"), "chart"),
     Section("/budgets", text("Budgets"), "gauge"),
     Section("/keys", text("Keys"), "key"),
-    Section("/pay-in", text("Pay in"), "card", "manage"),
+    Section("/pay-in", text("Pay in"), "card", "manage", ("/topups", "/transfers", "/thank-you")),
     Section("/auto-topup", text("Automatic top-up"), "plus", "manage"),
     Section("/notices", text("Notices"), "bell", "manage"),
     Section("/documents", text("Documents"), "file"),
@@ -83,12 +87,14 @@ def navigation(visit: Visit, *, of_wallet: bool) -> Navigation:
 
 def _links(visit: Visit, base: str, sections: tuple[Section, ...]) -> list[Link]:
     return [
-        Link(f"{base}{section.path}", section.name, section.icon, _is_current(visit.path, base, section.path))
+        Link(f"{base}{section.path}", section.name, section.icon, _is_current(visit.path, base, section))
         for section in sections
         if section.needs is None or visit.allows(section.needs)
     ]
 
 
-def _is_current(path: str, base: str, section: str) -> bool:
-    here = f"{base}{section}"
-    return path == here or (bool(section) and path.startswith(f"{here}/"))
+def _is_current(path: str, base: str, section: Section) -> bool:
+    """Whether a page is in a section. What begins with the overview's address is not in the overview."""
+    if path == base or not section.path:
+        return path == f"{base}{section.path}"
+    return any(is_below(path, f"{base}{part}") for part in (section.path, *section.parts))

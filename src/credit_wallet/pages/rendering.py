@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup
 
+from credit_wallet.pages.acts import ACTS
 from credit_wallet.pages.assets import asset_address
 from credit_wallet.pages.charts import CHARTS
 from credit_wallet.pages.icons import icon
@@ -32,7 +33,9 @@ def templates() -> Environment:
         cache_size=-1,
     )
     environment.filters["decimal"] = Decimal
-    environment.globals.update(asset=asset_address, icon=icon, text=text, _=_say, n_=_count, SCOPES=SCOPES, **CHARTS)
+    environment.globals.update(
+        asset=asset_address, icon=icon, text=text, _=_say, n_=_count, SCOPES=SCOPES, **ACTS, **CHARTS
+    )
     return environment
 
 

@@ -18,18 +18,22 @@ from credit_wallet.pages.done import DONE
 from credit_wallet.pages.field_texts import FIELD_TEXTS, MALFORMED
 from credit_wallet.pages.formats import Formats
 from credit_wallet.pages.forms import Form
+from credit_wallet.pages.live import Live
 from credit_wallet.pages.navigation import navigation
 from credit_wallet.pages.rendering import render
 from credit_wallet.pages.routes import CONSOLE, NOWHERE, OWNER
 from credit_wallet.pages.settings import PageSettings
 from credit_wallet.pages.words import RefusedText, Words
-from credit_wallet.wire.asgi import AsgiApp, RawHeaders, Receive, Scope, Send
+from credit_wallet.wire.asgi import AsgiApp, RawHeaders, Receive, Scope, Send, address_of
 from credit_wallet.wire.auth import Caller
 from credit_wallet.wire.mirrored import mirrored
 from credit_wallet.wire.people import People
 
 LOOKS_ONLY = "credit_wallet.looks_only"
 """In the scope of a request for the headers alone, such as one of a chat that looks at a link in a message."""
+
+
+HTTP_OK = 200
 
 
 class Place(NamedTuple):
@@ -58,6 +62,7 @@ class Entrance(NamedTuple):
 
     people: People
     cookies: Cookies
+    live: Live
 
 
 class Visit:
@@ -81,6 +86,7 @@ class Visit:
         now: datetime,
     ) -> None:
         self.now = now
+        self.mark = ""
         self.scope = scope
         self.settings = settings
         self.place = place
@@ -130,11 +136,17 @@ class Visit:
             headers["X-Act-Note"] = note
         return await self._api.ask(method, self.place.api(path), query, body, headers)
 
-    def download(self, path: str, **query: Any) -> AsgiApp:
-        """What the API answers, passed on as it comes."""
+    def download(self, path: str, name: str, **query: Any) -> AsgiApp:
+        """What the API answers, passed on as it comes, to be kept as a file called ``name``."""
+        kept = (b"content-disposition", f'attachment; filename="{name}"'.encode("ascii"))
 
-        async def answer(_scope: Scope, _receive: Receive, send: Send) -> None:
-            await self._api.hand_on(self.place.api(path), query, send)
+        async def answer(_scope: Scope, receive: Receive, send: Send) -> None:
+            async def send_on(message: Any) -> None:
+                if message["type"] == "http.response.start" and message["status"] == HTTP_OK:
+                    message = {**message, "headers": [*message["headers"], kept]}
+                await send(message)
+
+            await self._api.hand_on(self.place.api(path), query, receive, send_on)
 
         return answer
 
@@ -147,7 +159,8 @@ class Visit:
     @property
     def has_wallet(self) -> bool:
         """Whether the page is one of a wallet."""
-        return self.session is not None and (self.place.base in (OWNER, FRAMED) or self.place.wallet_id is not None)
+        is_own = self.place.base in (OWNER, FRAMED) and self.caller is not None and self.caller.access is not None
+        return self.session is not None and (is_own or self.place.wallet_id is not None)
 
     async def show(self, template: str, *, status: int = 200, zone: str | None = None, **values: Any) -> Reply:
         """The page ``template``. Instants are in the wallet's time zone, or in ``zone``."""
@@ -177,6 +190,28 @@ class Visit:
         if self.refused is not None and status == 200:
             status = self.refused.status
         return Answer(status, render(template, context), headers=[*self.headers])
+
+    @property
+    def watched(self) -> int | None:
+        """The wallet that a page is about, None for one about all."""
+        if self.place.of_operator or self.caller is None or self.caller.access is None:
+            return self.place.wallet_id
+        return self.caller.access.wallet_id
+
+    def watch(self) -> Reply:
+        """An answer that goes on, and says when what the visitor looks at has changed."""
+        if self.session is None or self.secret is None:
+            raise LookupError("only who is signed in can watch")
+        if self.scope.get(LOOKS_ONLY):
+            return Answer(204)
+        people, secret, address = self.entrance.people, self.secret, address_of(self.scope)
+        return self.entrance.live.stream(
+            self.watched,
+            self.session.session_id,
+            self.query.get("since", ""),
+            lambda: people.session(secret, address, is_use=False),
+            self.headers,
+        )
 
     def go(self, path: str = "", *, done: str | None = None) -> Answer:
         """Go on at a page of the wallet, which says that something is ``done``."""
@@ -222,5 +257,9 @@ class Visit:
 
     def asked_with(self, name: str, value: Any) -> str:
         """The query of this page with another value of ``name``, as it stands in an address."""
-        kept = {key: held for key, held in self.query.items() if key not in (name, "done")}
-        return urlencode({**kept, name: value})
+        return self.asked_for(**{name: value})
+
+    def asked_for(self, **values: Any) -> str:
+        """The query of this page with other ``values``, without those that are None or empty."""
+        kept = {name: held for name, held in self.query.items() if name != "done"}
+        return urlencode({name: held for name, held in {**kept, **values}.items() if held not in (None, "")})

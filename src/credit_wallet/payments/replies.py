@@ -9,7 +9,7 @@ from msgspec import Struct, field
 from credit_wallet.domain.actors import PAYER, Actor
 from credit_wallet.domain.acts import Author
 from credit_wallet.domain.documents import ExactOfYen
-from credit_wallet.domain.topups import Flow, Offer
+from credit_wallet.domain.topups import Flow, Offer, Origin
 
 NextActionType = Literal["checkout", "authenticate", "konbini", "bank_transfer"]
 
@@ -66,7 +66,10 @@ class TopupOptions(Struct, frozen=True):
 
 
 class TopupReply(Struct, frozen=True):
-    """A top-up with what is needed to pay it."""
+    """A top-up with what is needed to pay it.
+
+    ``method`` is the one that it was asked for by, None for any; ``credit_txn_id`` is the entry that credited it.
+    """
 
     topup_id: str
     wallet_id: int
@@ -79,8 +82,15 @@ class TopupReply(Struct, frozen=True):
     reason: str | None = None
     replayed: bool = False
     next_action: NextAction | None = None
+    origin: Origin = "owner"
+    method: str | None = None
+    received_yen: int = 0
+    credited_yen: int = 0
+    reversed_yen: int = 0
+    credit_txn_id: int | None = None
+    created_at: str | None = None
 
-    amount = ExactOfYen()
+    amount, received, credited, reversed = ExactOfYen(), ExactOfYen(), ExactOfYen(), ExactOfYen()
 
 
 class AutoTopup(Struct, frozen=True):

@@ -107,4 +107,11 @@ class TopupRequests:
             reason=topup.reason,
             replayed=replayed,
             next_action=next_action,
+            origin=topup.origin,
+            method=None if topup.offer is None else topup.offer.method,
+            received_yen=topup.received_yen,
+            credited_yen=topup.credited_yen,
+            reversed_yen=topup.reversed_yen,
+            credit_txn_id=topup.credit_txn_id,
+            created_at=topup.created_at,
         )

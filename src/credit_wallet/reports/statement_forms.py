@@ -47,12 +47,12 @@ class Form(Protocol):
 
 
 class JsonForm:
-    """One object, ``entries`` its last member."""
+    """One object, ``entries`` its last member, an empty one when they are left out."""
 
     media_type = "application/json"
-    has_entries = True
 
-    def __init__(self) -> None:
+    def __init__(self, *, has_entries: bool = True) -> None:
+        self.has_entries = has_entries
         self._separator = ""
 
     def begin(self, head: StatementHead, layout: Layout) -> str:  # noqa: ARG002 - of ``Form``
@@ -71,11 +71,11 @@ class JsonForm:
         return "]}"
 
 
-def form_of(name: Literal["json", "csv", "text"], rows: Rows) -> Form:
-    """The form of that name; ``rows`` are those of a CSV."""
+def form_of(name: Literal["json", "csv", "text"], rows: Rows, *, has_entries: bool = True) -> Form:
+    """The form of that name; ``rows`` are those of a CSV, and ``has_entries`` is for the other two."""
     if name == "csv":
         return CsvForm(rows)
-    return TextForm() if name == "text" else JsonForm()
+    return TextForm(has_entries=has_entries) if name == "text" else JsonForm(has_entries=has_entries)
 
 
 def pieces_of(drawing: Drawing, form: Form) -> Iterator[str]:

@@ -23,15 +23,15 @@ class TextForm:
     """
 
     media_type = "text/plain"
-    has_entries = True
 
-    def __init__(self) -> None:
+    def __init__(self, *, has_entries: bool = True) -> None:
+        self.has_entries = has_entries
         self._layout = Layout("UTC")
 
     def begin(self, head: StatementHead, layout: Layout) -> str:
         """As ``Form`` says."""
         self._layout = layout
-        parts = (_heading(head), _totals(head), *_Spending(head).tables(), [self._titles()])
+        parts = (_heading(head), _totals(head), *_Spending(head).tables(), self._titles())
         return "\n\n".join("\n".join(lines) for lines in parts if lines)
 
     def more(self, entries: Sequence[Transaction]) -> str:
@@ -42,11 +42,13 @@ class TextForm:
         """As ``Form`` says."""
         return ""
 
-    def _titles(self) -> str:
+    def _titles(self) -> list[str]:
+        if not self.has_entries:
+            return []
         layout = self._layout
         amounts = f"{layout.amounts.heading('Amount')}  {layout.balances.heading('Balance')}"
         time = f"{'Time':<{layout.time_width}}"
-        return f"  {'Entry':>9}  {time}  {'Type':<8}  {amounts}{self._item('Item', 'Quantity')}  Note"
+        return [f"  {'Entry':>9}  {time}  {'Type':<8}  {amounts}{self._item('Item', 'Quantity')}  Note"]
 
     def _line(self, entry: Transaction) -> str:
         layout = self._layout

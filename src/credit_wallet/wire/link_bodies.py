@@ -33,10 +33,7 @@ class CreateLinkBody(Body, frozen=True):
 
 
 class WalletLink(Struct, frozen=True):
-    """A link that lets a customer in to the pages of a wallet, once; it is shown this once.
-
-    ``url`` is for a browser's window, ``frame_url`` for a frame in a page of an allowed origin; None without any.
-    """
+    """A link that lets a customer in to the pages of a wallet, once; it is shown this once."""
 
     wallet_id: int
     url: str

@@ -93,7 +93,8 @@ class Writer:
 
 
 def give_access(wallets: CreditWallet, wallet_id: int) -> None:
-    """Operators, of whom one is gone, a key of the host's that has leaked, and somebody who has left."""
+    """Operators, of whom one is gone, a key of the host's that has leaked, and people in the pages."""
+    wallets.links.take(wallets.links.create(wallet_id, scopes=["read"], language="ja").secret, embedded=True)
     for name in ("alice", "bob"):
         operator = wallets.operators.create(name, "support")
     wallets.operators.rotate(operator.operator_id)

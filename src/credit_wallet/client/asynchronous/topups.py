@@ -11,6 +11,7 @@ from credit_wallet.client.responses import read_as
 from credit_wallet.client.transport import AsyncSend
 from credit_wallet.domain.consents import Consent
 from credit_wallet.domain.topup_status import TopupStatus
+from credit_wallet.domain.views import TopupCase
 from credit_wallet.payments.replies import TopupOptions, TopupReply
 from credit_wallet.wire.bodies import PayBackBody
 from credit_wallet.wire.replies import TopupCasePage, TopupPage
@@ -22,9 +23,12 @@ class AsyncWalletTopups:
     def __init__(self, send: AsyncSend) -> None:
         self._send = send
 
-    async def list(self, *, limit: int = 50) -> TopupPage:
-        """The wallet's top-ups, newest first; ``limit`` is 1 to 200. For the owner."""
-        return await self._send(calls.get("/credit/topups", read_as(TopupPage), limit=limit))
+    async def list(self, *, cursor: str | None = None, limit: int = 50) -> TopupPage:
+        """The wallet's top-ups, newest first; ``limit`` is 1 to 200. For the owner.
+
+        ``cursor`` is ``next_cursor`` of the page before.
+        """
+        return await self._send(calls.get("/credit/topups", read_as(TopupPage), cursor=cursor, limit=limit))
 
     async def options(self) -> TopupOptions:
         """Whether and how the owner can pay: amounts and payment methods. For the owner."""
@@ -63,3 +67,10 @@ class AsyncTopups(AsyncWalletTopups):
         """
         read = read_as(TopupCasePage)
         return await self._send(calls.get("/operator/topups", read, status=status, cursor=cursor, limit=limit))
+
+    async def show_any(self, topup_id: str) -> TopupCase:
+        """A top-up of any wallet, as the ledger knows it, with what to do about it. For operators.
+
+        Raises ``TopupNotFound``.
+        """
+        return await self._send(calls.get(f"/operator/topups/{calls.segment(topup_id)}", read_as(TopupCase)))

@@ -201,9 +201,10 @@ class OneWallet:
         """The spending alerts that fired, newest first: of all cycles, or of one (``YYYY-MM``)."""
         return self._send(calls.get("/credit/alerts", read_as(list[Alert]), cycle=cycle))
 
-    def statement(self, *, cycle: str | None = None) -> Statement:
-        """The statement of a cycle (``YYYY-MM``), by default the current one."""
-        return self._send(calls.get("/credit/statement", read_as(Statement), cycle=cycle))
+    def statement(self, *, cycle: str | None = None, entries: bool = True) -> Statement:
+        """The statement of a cycle (``YYYY-MM``), by default the current one, with or without every entry."""
+        wanted = None if entries else "none"
+        return self._send(calls.get("/credit/statement", read_as(Statement), cycle=cycle, entries=wanted))
 
     def statement_text(
         self,

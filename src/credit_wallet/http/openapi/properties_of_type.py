@@ -7,6 +7,7 @@ from credit_wallet.http.openapi.about import SHA256_EXAMPLE as _SHA256
 from credit_wallet.http.openapi.about import About
 from credit_wallet.http.openapi.about import instant as _time
 from credit_wallet.http.openapi.properties_of_payments import PROPERTIES_OF_PAYMENTS
+from credit_wallet.http.openapi.properties_of_prices import PROPERTIES_OF_PRICES
 
 _A = About
 
@@ -92,7 +93,9 @@ PROPERTIES_OF_TYPE: dict[str, About] = {
     "ActView.kind": _A("What was done, as `noun.verb`.", ("budget.configured",)),
     "ActView.subject": _A("To which thing.", ("budget:budget-7",)),
     "ActView.wallet_id": _A("Whose wallet it was done to; null for what belongs to none.", (1,)),
-    "ActView.by": _A("Who did it: `owner`, `agent:7`, `operator:3`, `command line: alice`, `worker` …", ("owner",)),
+    "ActView.by": _A(
+        "Who did it: `owner`, `agent:7`, `operator:3`, `link:operator:3`, `command line: alice`, `worker` …", ("owner",)
+    ),
     "ActView.actor": _A("In which capacity: `payer`, `operator`, `product`, or `seller:` and its id.", ("payer",)),
     "ActView.address": _A("From which address, over HTTP; else null.", ("203.0.113.7",)),
     "ActView.request_id": _A("`X-Request-Id` of the request; null without one.", ("req-1",)),
@@ -381,4 +384,4 @@ PROPERTIES_OF_TYPE: dict[str, About] = {
         ("2026-11-28T12:00:00.000Z~tu_20bca0ada1f6dda73b61b97a92eb5d",),
     ),
     "Resent.resent": _A("How many deliveries are sent again.", (1,)),
-} | PROPERTIES_OF_PAYMENTS
+} | PROPERTIES_OF_PAYMENTS | PROPERTIES_OF_PRICES

@@ -1,3 +1,18 @@
 """Pages of one wallet: for its owner, and for operators who look at it."""
 
-from credit_wallet.pages.owner import auto_topup, budgets, keys, notices, overview, settings  # noqa: F401 - each declares its pages
+from credit_wallet.pages.owner import (  # noqa: F401 - each declares its pages
+    activity,
+    auto_topup,
+    budgets,
+    documents,
+    keys,
+    live,
+    notices,
+    overview,
+    pay_in,
+    settings,
+    spending,
+    thank_you,
+    topups,
+    transfers,
+)

@@ -43,7 +43,7 @@ _IS_OWN = f"""
 """
 """Whether an entry's note is the ledger's own, which says what was paid for which top-up."""
 
-_IS_PERSON = "(actor = 'payer' AND author <> 'owner' AND author NOT LIKE 'agent:%')"
+_IS_PERSON = "(actor = 'payer' AND author <> 'owner' AND author NOT LIKE 'agent:%' AND author NOT LIKE 'link:%')"
 """Whether an act's author names one of the owner's people."""
 
 
