@@ -256,4 +256,3 @@ def _words(context: Context) -> Words:
 
 ACTS = {"act_title": act_title, "act_by": act_by, "act_changes": act_changes, "act_reason": act_reason}
 """What templates call."""
-

@@ -67,7 +67,7 @@ class Form:
 
     def percentages(self, name: str) -> list[int | str]:
         """Percentages as people write them, ``80, 100 %``. What is no number is passed on for the API to refuse."""
-        given = re.split(r"[\s,、%％]+", self.text(name))  # noqa: RUF001 - as keyboards in Japan write it
+        given = re.split(r"[\s,、%％]+", self.text(name))
         return [int(share) if share.isdecimal() and len(share) < 9 else share for share in given if share]
 
     def checked(self, name: str) -> bool:

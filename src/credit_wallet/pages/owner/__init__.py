@@ -1,14 +1,17 @@
 """Pages of one wallet: for its owner, and for operators who look at it."""
 
 from credit_wallet.pages.owner import (  # noqa: F401 - each declares its pages
+    activity,
     auto_topup,
     budgets,
     documents,
     keys,
-    log,
+    live,
+    notices,
     overview,
     pay_in,
     settings,
+    spending,
     thank_you,
     topups,
     transfers,
