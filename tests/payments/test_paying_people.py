@@ -99,6 +99,8 @@ def test_a_person_pays_by_card_and_comes_back_before_the_webhook(
     assert back == f"{PUBLIC}/wallet/thank-you?topup_id={topup['topup_id']}"
     thanks = shown(api, owner, topup)
     assert (thanks["status"], thanks["next_action"], thanks["checkout_url"]) == ("credited", None, None)
+    assert (thanks["credited_yen"], thanks["credited"]) == (1_000, "1000")
+    assert shop.wallets.history(owner.wallet_id)[0].txn_id == thanks["credit_txn_id"]
     shop.hear(order=Random(1), times=2)
     assert shop.wallets.balance(owner.wallet_id) == 1_000
     assert shop.wallets.topups.payer(owner.wallet_id).payment_method is not None

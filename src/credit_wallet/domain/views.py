@@ -16,7 +16,7 @@ from credit_wallet.domain.documents import ExactOfYen
 from credit_wallet.domain.money import Exact, WholeYen, WholeYenUp, decimal_of, whole_yen
 from credit_wallet.domain.outcomes import BudgetMode, EntryType, HoldStatus, LotKind
 from credit_wallet.domain.permissions import ORDINARY_SCOPES, Scope, ordered
-from credit_wallet.domain.topups import Clawback, Offer
+from credit_wallet.domain.topups import Clawback, Offer, Origin
 
 
 class CreatedWallet(Struct, frozen=True):
@@ -245,7 +245,7 @@ class TopupView(Struct, frozen=True):
     topup_id: str
     wallet_id: int
     amount_yen: int
-    origin: str
+    origin: Origin
     flow: str
     status: str
     payment_intent: str | None

@@ -12,12 +12,12 @@ from litestar.status_codes import HTTP_200_OK
 from credit_wallet.domain.ledger_overview import LedgerOverview
 from credit_wallet.domain.topup_status import TopupStatus
 from credit_wallet.domain.totals import LedgerTotals
-from credit_wallet.domain.views import DeliveryView
+from credit_wallet.domain.views import DeliveryView, TopupCase
 from credit_wallet.http.dependencies import GivenMetrics, GivenWallets
 from credit_wallet.http.health import health_of
 from credit_wallet.http.lanes import on_lane
 from credit_wallet.http.notice_routes import Before, Status
-from credit_wallet.http.payment_routes import TopupCursor
+from credit_wallet.http.payment_routes import TopupCursor, TopupId
 from credit_wallet.http.routing import id_in_path, page_size, route
 from credit_wallet.ledger.ledger import MAX_PAGE
 from credit_wallet.ledger.reading_lanes import FIGURES, OPERATORS
@@ -99,6 +99,16 @@ def list_topups_of_all(
     return TopupCasePage([case_of(each) for each in page], page[-1].place if len(found) > limit else None)
 
 
+@get("/operator/topups/{topup_id:str}", **route(TAG, "topup_not_found", needs="view"))
+@on_lane(OPERATORS)
+def get_topup_of_all(topup_id: TopupId, wallets: GivenWallets) -> TopupCase:
+    """Get a top-up of any wallet
+
+    A top-up through Stripe as the ledger knows it, with why it failed or waits, and what to do next.
+    """
+    return case_of(wallets.topups.show(topup_id))
+
+
 @get("/operator/deliveries", **route(TAG, needs="view"))
 @on_lane(OPERATORS)
 def list_deliveries_of_all(
@@ -133,6 +143,7 @@ ALL_WALLETS_ROUTES = (
     get_overview,
     get_service_health,
     list_topups_of_all,
+    get_topup_of_all,
     list_deliveries_of_all,
     resend_delivery,
 )

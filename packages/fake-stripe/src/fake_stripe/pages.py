@@ -28,7 +28,7 @@ CARDS = (
 )
 LATER = (
     ("konbini", "Konbini", "pay a slip at a convenience store"),
-    ("customer_balance", "Bank transfer", "to an account of your own"),
+    ("customer_balance", "Bank transfer", "to an account made for you"),
 )
 _SOMEONE = BillingDetails(email="someone@example.com", name="Test Money")
 
@@ -51,14 +51,14 @@ main {{ max-width: 30rem; margin: 2rem auto; padding: 1.5rem 2rem 2rem; backgrou
 h1 {{ font-size: 1.4rem; margin: 0 0 1rem }}
 fieldset {{ border: 1px solid var(--line); border-radius: .5rem; padding: 0; margin: 1rem 0 }}
 legend {{ padding: 0 .3rem; margin-left: .8rem; color: var(--quiet) }}
-fieldset label {{ display: flex; flex-wrap: wrap; column-gap: .6rem; padding: .6rem 1rem;
-  border-top: 1px solid var(--line) }}
+fieldset label {{ display: grid; grid-template-columns: auto 1fr; column-gap: .6rem; padding: .6rem 1rem;
+  align-items: baseline; border-top: 1px solid var(--line); cursor: pointer }}
 fieldset label:first-of-type {{ border-top: 0 }}
-small {{ color: var(--quiet); font-size: .875rem; margin-left: auto }}
+small {{ color: var(--quiet); font-size: .875rem; grid-column: 2 }}
 dl {{ display: grid; grid-template-columns: auto 1fr; gap: .3rem 1rem }}
 dt {{ color: var(--quiet) }}
 dd {{ margin: 0; font-variant-numeric: tabular-nums }}
-input[type=number] {{ font: inherit; width: 9rem; padding: .4rem; margin-left: .5rem }}
+input[type=number] {{ font: inherit; width: 9rem; padding: .4rem; margin: 0 .7rem 0 .5rem }}
 button, a.no {{ font: inherit; display: inline-block; padding: .6rem 1.2rem; margin: .6rem .5rem 0 0; border: 0;
   border-radius: .4rem; background: var(--go); color: #fff; cursor: pointer; text-decoration: none }}
 button.no, a.no {{ background: none; color: var(--ink); outline: 1px solid var(--quiet) }}
@@ -222,7 +222,7 @@ class Pages:
         methods += [each for each in LATER if each[0] in types]
         choices = "".join(
             f'<label><input type="radio" name="with" value="{escape(method)}"{" checked" if not place else ""}>'
-            f" {escape(text)} <small>{escape(detail)}</small></label>"
+            f" <span>{escape(text)}</span>{f' <small>{escape(detail)}</small>' if detail else ''}</label>"
             for place, (method, text, detail) in enumerate(methods)
         )
         return (
