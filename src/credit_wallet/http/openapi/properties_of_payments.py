@@ -18,7 +18,6 @@ PROPERTIES_OF_PAYMENTS: dict[str, About] = {
     "TopupBody.language": _A("Language of Stripe's page, by default the browser's.", ("ja",)),
     "TopupReply.method": _A(f"{_METHOD}; null for any that is offered.", ("konbini",)),
     "TopupReply.next_action": _A("What a person does next to pay; null when there is nothing to do."),
-    "TopupReply.method": _A(f"{_METHOD}; null for any that is offered.", ("konbini",)),
     "TopupView.offer": _A("How the payment was asked for; null for any method, saving a card."),
     "TopupCase.offer": _A("How the payment was asked for; null for any method, saving a card."),
     "Offer.method": _A(f"{_METHOD}; null for any that is offered.", ("konbini",)),
