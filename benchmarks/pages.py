@@ -1,4 +1,4 @@
-"""Every page with 10,000 wallets and 1,000,000 entries in one of them: how long the service takes, and how much it sends.
+"""Every page, with 10,000 wallets and 1,000,000 entries in one of them: how long the service takes, what it sends.
 
     PYTHONPATH=tests/support python benchmarks/pages.py [--smoke] [--json FILE] [--data DIR] [--only WORD]
 
@@ -159,6 +159,7 @@ def _measured(visitor: Visitor, name: str, address: str, reads: int) -> Iterator
         began = perf_counter()
         answer = visitor.ask(address)
         taken.append(1_000 * (perf_counter() - began))
+    assert answer.status < 500, f"{address}: {answer.content[:500]!r}"
     status = "" if answer.status == 200 else f"; status {answer.status}"
     again = taken[1:]
     detail = f"first {taken[0]:.0f} ms, slowest {max(again):.0f} ms{status}"
