@@ -57,6 +57,7 @@ TABLES = {
     "am_credit_counted",
     "am_credit_month_total",
     "am_credit_totals",
+    "am_credit_quarter_total",
     "am_credit_usage",
     "am_credit_usage_start",
     "am_credit_seller",

@@ -149,6 +149,7 @@ OPERATIONS: dict[str, Scenario] = {
     "POST /operator/transfers": lambda world: Sent(
         body={"from_wallet_id": world.owner_id, "to_wallet_id": world.other_id, "amount_yen": 1}
     ),
+    "POST /operator/prices": lambda _: Sent(body={"prices": '[[price]]\nitem = "search"\nunit_price_yen = "3"\n'}),
     "POST /operator/wallets": lambda _: Sent(body={"label": "new"}),
     "POST /operator/wallets/{wallet_id}/freeze": lambda world: Sent(
         _wallet(world), {"frozen": True, "reason": "fraud", "note": "ticket 4715"}

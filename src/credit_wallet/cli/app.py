@@ -37,7 +37,7 @@ SECTIONS = {
     "Reports": {
         **dict.fromkeys(("history", "usage", "statement"), "reports"),
         "transaction": "transactions",
-        **dict.fromkeys(("transfers", "forecast", "totals", "look-up"), "looking"),
+        **dict.fromkeys(("transfers", "forecast", "totals", "overview", "look-up"), "looking"),
     },
     "Payments and notices": {"topups": "topups", "alerts": "alerts"},
     "Service": dict.fromkeys(("serve", "worker", "mcp", "doctor"), "service"),

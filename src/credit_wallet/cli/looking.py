@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from credit_wallet.cli.context import INTEGER, limit, open_wallets, show, wallet_id
+from credit_wallet.cli.context import INTEGER, limit, open_wallets, options, show, wallet_id
 
 commands = click.Group()
 look_up = click.Group("look-up", help="Look one thing up by its id.")
@@ -64,3 +64,25 @@ def totals() -> None:
     """
     with open_wallets() as wallets:
         show(wallets.totals(anew=True))
+
+
+_OUTSTANDING = ("counted_at", "counted_to", "wallets", "frozen", "closed", "balance", "paid", "promo", "held", "debt")
+
+
+@commands.command("overview")
+@click.option("--zone", metavar="ZONE", default="UTC", show_default=True, help="IANA time zone whose days are shown.")
+def overview(zone: str) -> None:
+    """Show what all wallets have, the last 15 days, and what needs a person.
+
+    What the worker has not counted yet is counted first.
+    """
+    with open_wallets() as wallets:
+        while wallets.maintenance.count_totals():
+            pass
+        shown = wallets.ledger_overview(zone=zone)
+    if options.json:
+        show(shown)
+        return
+    show({name: getattr(shown, name) for name in _OUTSTANDING})
+    show(shown.days)
+    show([case for cases in shown.cases for case in cases.first])

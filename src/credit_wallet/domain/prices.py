@@ -210,6 +210,16 @@ class PriceChange(Struct, frozen=True):
     after: str | None
 
 
+class PriceRevision(Struct, frozen=True):
+    """A version of the price book with what it changed of the one before."""
+
+    version: int
+    applied_at: str
+    applied_by: str
+    sha256: str
+    changes: tuple[PriceChange, ...]
+
+
 class AppliedPrices(Struct, frozen=True):
     """The version of the price book that counts now, and what it changes of the one before; nothing when it is the
     same.

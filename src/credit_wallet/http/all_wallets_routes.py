@@ -9,13 +9,14 @@ from litestar.openapi.spec import Example
 from litestar.params import QueryParameter
 from litestar.status_codes import HTTP_200_OK
 
+from credit_wallet.domain.ledger_overview import LedgerOverview
 from credit_wallet.domain.topup_status import TopupStatus
 from credit_wallet.domain.totals import LedgerTotals
-from credit_wallet.domain.views import DeliveryView
+from credit_wallet.domain.views import DeliveryView, TopupCase
 from credit_wallet.http.dependencies import GivenWallets
 from credit_wallet.http.lanes import on_lane
 from credit_wallet.http.notice_routes import Before, Status
-from credit_wallet.http.payment_routes import TopupCursor
+from credit_wallet.http.payment_routes import TopupCursor, TopupId
 from credit_wallet.http.routing import id_in_path, page_size, route
 from credit_wallet.ledger.ledger import MAX_PAGE
 from credit_wallet.ledger.reading_lanes import FIGURES, OPERATORS
@@ -24,6 +25,7 @@ from credit_wallet.wire.replies import Resent, TopupCasePage
 
 TAG = "Operator: all wallets"
 MAX_TOPUPS = 200
+MAX_ZONE_LENGTH = 64
 
 DeliveryId = Annotated[int, id_in_path("delivery")]
 
@@ -38,6 +40,28 @@ def get_totals(wallets: GivenWallets) -> LedgerTotals:
     of when.
     """
     return wallets.totals()
+
+
+@get("/operator/overview", **route(TAG, needs="view"))
+@on_lane(FIGURES)
+def get_overview(
+    wallets: GivenWallets,
+    zone: Annotated[
+        str,
+        QueryParameter(
+            max_length=MAX_ZONE_LENGTH,
+            description="IANA time zone whose days are shown.",
+            examples=[Example(value="Asia/Tokyo")],
+        ),
+    ] = "UTC",
+) -> LedgerOverview:
+    """Get an overview
+
+    The whole ledger at a glance: credit that is outstanding, held and owed, what came in and went out in each of the
+    last 15 days and by this time of day a week ago, and what needs a person. What moved is counted in the background,
+    usually within half a minute: `counted_at` and `counted_to` say as of when.
+    """
+    return wallets.ledger_overview(zone=zone)
 
 
 @get("/operator/topups", **route(TAG, needs="view"))
@@ -60,6 +84,16 @@ def list_topups_of_all(
     found = wallets.topups.list(status=status, before=cursor, limit=limit + 1)
     page = found[:limit]
     return TopupCasePage([case_of(each) for each in page], page[-1].place if len(found) > limit else None)
+
+
+@get("/operator/topups/{topup_id:str}", **route(TAG, "topup_not_found", needs="view"))
+@on_lane(OPERATORS)
+def get_topup_of_all(topup_id: TopupId, wallets: GivenWallets) -> TopupCase:
+    """Get a top-up of any wallet
+
+    A top-up through Stripe as the ledger knows it, with why it failed or waits, and what to do next.
+    """
+    return case_of(wallets.topups.show(topup_id))
 
 
 @get("/operator/deliveries", **route(TAG, needs="view"))
@@ -91,4 +125,11 @@ def resend_delivery(delivery_id: DeliveryId, wallets: GivenWallets) -> Resent:
     return Resent(wallets.deliveries.resend(delivery_id))
 
 
-ALL_WALLETS_ROUTES = (get_totals, list_topups_of_all, list_deliveries_of_all, resend_delivery)
+ALL_WALLETS_ROUTES = (
+    get_totals,
+    get_overview,
+    list_topups_of_all,
+    get_topup_of_all,
+    list_deliveries_of_all,
+    resend_delivery,
+)

@@ -58,6 +58,7 @@ from credit_wallet.http.wallet_routes import WALLET_ROUTES
 from credit_wallet.ledger.wallet import CreditWallet
 from credit_wallet.pages.answers import wants_page
 from credit_wallet.pages.application import Pages, is_page
+from credit_wallet.pages.live import Live
 from credit_wallet.pages.settings import PageSettings
 from credit_wallet.payments.replies import Payments
 from credit_wallet.telemetry import Logger
@@ -116,13 +117,17 @@ def create_app(
     metrics: Metrics,
     *,
     payments: Payments | None = None,
+    live: Live | None = None,
     fast_lane: bool = True,
 ) -> AsgiApp:
-    """The service as an ASGI application; ``fast_lane=False`` leaves the short cuts out."""
+    """The service as an ASGI application; ``fast_lane=False`` leaves the short cuts out.
+
+    ``live`` are the streams of its pages, for whoever ends them when the service stops.
+    """
     authenticator = Authenticator(wallets, settings.operator_keys, settings.metrics_key)
     api = _Serving(Service(wallets, settings, metrics, authenticator, payments))
     shown = PageSettings(settings.public_url, settings.frame_origins, settings.takes_test_money)
-    pages = Pages(api, People(wallets, authenticator), shown, wallets.clock.now)
+    pages = Pages(api, People(wallets, authenticator), shown, live or Live(wallets), wallets.clock.now)
     application: AsgiApp = _ForPeople(pages, api, metrics.traffic)
     if fast_lane:
         application = FastLane(application, wallets, authenticator, settings.topup_url, metrics.traffic)

@@ -28,6 +28,7 @@ from credit_wallet.http.metrics import Metrics
 from credit_wallet.http.tracing import traced
 from credit_wallet.http.traffic import Traffic
 from credit_wallet.ledger.wallet import CreditWallet
+from credit_wallet.pages.live import Live
 from credit_wallet.pages.rendering import compile_templates
 from credit_wallet.payments.factory import open_payments
 from credit_wallet.payments.settings import PaymentSettings
@@ -74,11 +75,13 @@ def serve(
         with closing_in_time(stop, CreditWallet.open(url, lanes=lanes, observe=metrics.batch)) as wallets:
             wallets.clock.log_problem()
             taken = open_payments(wallets, payments)
+            live = Live(wallets)
+            stop.on_stop(live.end)
             jobs = workers(wallets, taken, open_notifier(wallets, settings.notify))
             metrics.watch("postgresql" if is_postgres(url) else "sqlite", lambda: jobs.runs)
             with (
                 working(stop, jobs),
-                traced(create_app(wallets, settings, metrics, payments=taken, fast_lane=fast_lane)) as app,
+                traced(create_app(wallets, settings, metrics, payments=taken, live=live, fast_lane=fast_lane)) as app,
             ):
                 ready(wallets)
                 _collect_rarely()

@@ -19,7 +19,7 @@ from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, M
 
 from credit_wallet.domain.cycle import format_instant
 from credit_wallet.telemetry import logs_from, write_entries
-from credit_wallet.wire.asgi import REFUSED, ROUTE, RawHeaders, Scope, Send
+from credit_wallet.wire.asgi import GOES_ON, REFUSED, ROUTE, RawHeaders, Scope, Send
 from credit_wallet.wire.auth import Caller
 
 SECONDS_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -228,9 +228,11 @@ class Watched:
         await self._send(message)
         if message["type"] == "http.response.start":
             self._status, self._headers = message["status"], message["headers"]
+            if self._scope["state"].get(GOES_ON):
+                self._traffic.answered(self._answered())
         elif message["type"] == "http.response.body":
             self._size += len(message.get("body", b""))
-            if not message.get("more_body", False):
+            if not message.get("more_body", False) and not self._scope["state"].get(GOES_ON):
                 self._traffic.answered(self._answered())
 
     def _answered(self) -> Answered:

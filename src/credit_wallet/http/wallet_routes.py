@@ -280,12 +280,12 @@ async def get_statement(
         ),
     ] = "entries",
     entries: Annotated[
-        bool,
+        Literal["all", "none"],
         QueryParameter(
-            description="Whether JSON and text have every entry; `false` leaves the totals and the spending.",
-            examples=[Example(value=True)],
+            description="Which entries JSON and text have; `none` leaves the totals and the spending.",
+            examples=[Example(value="none")],
         ),
-    ] = True,
+    ] = "all",
 ) -> Response[Statement]:
     """Get a statement
 
@@ -293,7 +293,7 @@ async def get_statement(
     agent sees the wallet's totals and its own entries. The statement shows the moment of the request and is streamed; a
     wallet may have two in progress.
     """
-    return await stream_statement(wallets, caller, cycle, form_of(format, rows, has_entries=entries))
+    return await stream_statement(wallets, caller, cycle, form_of(format, rows, has_entries=entries == "all"))
 
 
 @get("/credit/forecast", **route(TAG, needs="read"))

@@ -15,6 +15,7 @@ from credit_wallet.domain.prices import (
     AppliedPrices,
     PriceBook,
     PriceChange,
+    PriceRevision,
     PriceVersion,
     PriceView,
     changes_between,
@@ -92,6 +93,21 @@ class Prices:
         """Versions of the price book, newest first, up to ``limit`` (at most 1,000) before one for the next page."""
         checked = MAX_ID if before is None else checked_after(before)
         return price_rows.versions(self._source, checked, checked_page(limit))
+
+    def revisions(self, *, before: int | None = None, limit: int = 10) -> builtins.list[PriceRevision]:
+        """Versions, newest first, with what each changed of the one before; ``before`` one for the next page."""
+        found = self.versions(before=before, limit=limit)
+        books = {version: self._version(version) for each in found for version in (each.version, each.version - 1)}
+        return [
+            PriceRevision(
+                each.version,
+                each.applied_at,
+                each.applied_by,
+                each.sha256,
+                changes_between(books[each.version - 1].prices, books[each.version].prices),
+            )
+            for each in found
+        ]
 
     def get(self, item: str, wallet_id: int | None = None) -> PriceView:
         """The price of an item that counts now, for a wallet or for everybody.

@@ -6,7 +6,7 @@ from time import monotonic
 
 from credit_wallet.domain.totals import LedgerTotals
 from credit_wallet.ledger.ledger import Ledger
-from credit_wallet.stores.jobs import totals
+from credit_wallet.stores.jobs import quarters, totals
 from credit_wallet.stores.jobs.totals import WalletSums
 
 RESTS = 50
@@ -27,6 +27,9 @@ class Counting:
         entries = totals.count_entries(self._ledger.reader.source, settled)
         if entries is not None and (counted := self._ledger.maintain(totals.add_entries, entries)):
             return counted
+        quarters_of_hours = quarters.count(self._ledger.reader.source, settled, self._ledger.clock())
+        if quarters_of_hours is not None and (covered := self._ledger.maintain(quarters.add, quarters_of_hours)):
+            return covered
         return 0 if monotonic() < self._rests_until else self._count_wallets()
 
     def _begin(self) -> None:

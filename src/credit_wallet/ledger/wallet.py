@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Self, overload
 
 from credit_wallet.domain.acts import ActFilter, ActView, Author
+from credit_wallet.domain.ledger_overview import LedgerOverview
 from credit_wallet.domain.personal import PersonalPage
 from credit_wallet.domain.totals import LedgerTotals
 from credit_wallet.domain.usage_periods import Every
@@ -238,6 +239,16 @@ class CreditWallet(WalletMovements, WalletHolds, WalletCorrections, WalletSettin
         from credit_wallet.ledger.totals import totals_of
 
         return totals_of(self._ledger, anew=anew)
+
+    def ledger_overview(self, *, zone: str = "UTC") -> LedgerOverview:
+        """The whole ledger at a glance: what is outstanding, what moved in the last 15 days, and what needs a person.
+
+        Days are those of ``zone``, an IANA time zone. It costs the same at every size: ``maintenance.count_totals``
+        counts beforehand, which the worker calls. Raises ``InvalidRequest``.
+        """
+        from credit_wallet.ledger.ledger_overview import overview_of_ledger
+
+        return overview_of_ledger(self._ledger, zone)
 
     def balance(self, wallet_id: int) -> Balance:
         """The yen that can be spent now, an ``int`` with ``held_yen`` and ``debt_yen``. Raises ``WalletNotFound``."""

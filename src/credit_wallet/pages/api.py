@@ -6,13 +6,14 @@ written in the log are decided there and nowhere else.
 
 from __future__ import annotations
 
+from asyncio import Event
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from msgspec import json
 
-from credit_wallet.wire.asgi import AsgiApp, RawHeaders, Scope, Send
+from credit_wallet.wire.asgi import AsgiApp, RawHeaders, Receive, Scope, Send
 from credit_wallet.wire.auth import PRESENT, Caller
 
 MAX_ANSWER_BYTES = 8 << 20
@@ -64,18 +65,15 @@ class Api:
         answer = _Answer()
         content = b"" if body is None else json.encode(body)
         scope = self._scope_of(method, path, query, content, headers or {})
-        await self._app(scope, _receiving(content), answer.take)
+        await self._app(scope, _sending(content, answer.is_whole), answer.take)
         decoded = json.decode(answer.body) if answer.body else {}
         if answer.status >= 400:
             raise Refused(answer.status, decoded)
         return decoded
 
-    async def hand_on(self, path: str, query: Mapping[str, Any], send: Send) -> None:
-        """Send on what the API answers to ``GET``, as it comes, such as a long download."""
-        await self._app(self._scope_of("GET", path, query, b"", {}), self._never, send)
-
-    async def _never(self) -> Any:
-        raise RuntimeError("a call without a body has nothing to read")
+    async def hand_on(self, path: str, query: Mapping[str, Any], receive: Receive, send: Send) -> None:
+        """Send on what the API answers to ``GET``, as it comes, such as a long download, for as long as one listens."""
+        await self._app(self._scope_of("GET", path, query, b"", {}), receive, send)
 
     def _scope_of(
         self, method: str, path: str, query: Mapping[str, Any] | None, content: bytes, given: Mapping[str, str]
@@ -107,8 +105,16 @@ def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _receiving(content: bytes) -> Any:
+def _sending(content: bytes, is_answered: Event) -> Receive:
+    """A client that sends ``content``, and listens until it has its answer."""
+    sent = False
+
     async def receive() -> dict[str, Any]:
+        nonlocal sent
+        if sent:
+            await is_answered.wait()
+            return {"type": "http.disconnect"}
+        sent = True
         return {"type": "http.request", "body": content, "more_body": False}
 
     return receive
@@ -119,6 +125,7 @@ class _Answer:
 
     def __init__(self) -> None:
         self.status = 0
+        self.is_whole = Event()
         self._parts: list[bytes] = []
         self._length = 0
 
@@ -130,6 +137,8 @@ class _Answer:
             self._length += len(part)
             if self._length > MAX_ANSWER_BYTES:
                 raise ValueError("an answer is too long for a page")
+            if not message.get("more_body", False):
+                self.is_whole.set()
 
     @property
     def body(self) -> bytes:

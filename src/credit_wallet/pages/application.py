@@ -19,6 +19,7 @@ from credit_wallet.pages.assets import assets
 from credit_wallet.pages.cookies import FRAMED, Cookies, Taste, cookies_of
 from credit_wallet.pages.formats import zones
 from credit_wallet.pages.forms import Form, read_form
+from credit_wallet.pages.live import Live
 from credit_wallet.pages.routes import CONSOLE, OWNER, ROUTES, Route
 from credit_wallet.pages.settings import PageSettings
 from credit_wallet.pages.visit import LOOKS_ONLY, Entrance, Place, Visit
@@ -36,6 +37,9 @@ from credit_wallet.wire.auth import Caller
 from credit_wallet.wire.headers import request_id_of
 from credit_wallet.wire.people import People
 from credit_wallet.wire.problems import problem_of
+
+UP_TO_DATE: Final = b"x-up-to-date"
+"""The header of a request with which an open page brings itself up to date."""
 
 THEMES: Final = ("auto", "light", "dark")
 
@@ -61,11 +65,17 @@ class Pages:
     """Answers people, with what ``api`` answers."""
 
     def __init__(
-        self, api: AsgiApp, people: People, settings: PageSettings, now: Callable[[], datetime] = utc_now
+        self,
+        api: AsgiApp,
+        people: People,
+        settings: PageSettings,
+        live: Live,
+        now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._api = api
         self._now = now
         self._people = people
+        self._live = live
         self._settings = settings
         self._cookies = Cookies(https=settings.https)
         import_pages()
@@ -114,8 +124,17 @@ class Pages:
         if route.method == "GET":
             if tasted := self._taste(visit):
                 return tasted
+            if visit.session is not None:
+                visit.mark = await self._mark(visit)
             return await route.run(visit)
         return await self._act(visit, route, receive)
+
+    async def _mark(self, visit: Visit) -> str:
+        """What the page is as of, so that a change while it is made is not missed. Nothing when nobody can say."""
+        try:
+            return await self._live.mark(visit.watched)
+        except WalletError:
+            return ""
 
     async def _act(self, visit: Visit, route: Route, receive: Receive) -> Reply:
         """Carry out a form; one that is refused is shown again with what was sent, and why."""
@@ -177,10 +196,10 @@ class Pages:
         if not secret:
             return None, None
         try:
-            session, caller = await self._people.session(secret, address_of(scope))
+            session, caller = await self._people.session(secret, address_of(scope), is_use=_is_use(scope))
             if session.embedded != in_frame:
                 return None, None
-            renews = session.rotate_due and scope["method"] == "GET"
+            renews = session.rotate_due and scope["method"] == "GET" and _is_use(scope)
             if renews and (renewed := await self._people.rotate(secret, address_of(scope))):
                 headers.append((b"set-cookie", self._cookies.set_session(renewed, in_frame=in_frame).encode()))
         except Unauthorized:
@@ -221,7 +240,7 @@ class Pages:
             scope,
             self._settings,
             place,
-            entrance=Entrance(self._people, self._cookies),
+            entrance=Entrance(self._people, self._cookies, self._live),
             words=Words(chosen(query.get("language") or asked, accepted)),
             tastes=tastes,
             query=query,
@@ -266,7 +285,7 @@ class Pages:
             "error.html",
             status=refused.status,
             title=_TITLES.get(refused.status, text("That did not work")),
-            detail=refused.detail,
+            detail=visit.words.refused(refused.code, refused.detail, refused.problem).detail if refused.detail else "",
         )
 
 
@@ -285,6 +304,11 @@ def import_pages() -> None:
     from credit_wallet.pages import console, entrance, owner  # noqa: F401 - each declares its pages
 
 
+def _is_use(scope: Scope) -> bool:
+    """Whether somebody has asked for it, not a page that keeps itself up to date."""
+    return UP_TO_DATE not in dict(scope["headers"]) and not str(scope["path"]).endswith("/live")
+
+
 def _require_one_meaning(scope: Scope) -> None:
     headers: RawHeaders = scope["headers"]
     require_single_headers(headers)
@@ -295,9 +319,9 @@ def _require_one_meaning(scope: Scope) -> None:
 
 def _require_kind(caller: Caller, route: Route) -> None:
     if route.who == "operator" and caller.operator is None:
-        raise Forbidden("these pages are for operators; sign in with an operator key")
+        raise Forbidden(text("these pages are for operators; sign in with an operator key"))
     if route.who == "owner" and caller.access is None:
-        raise Forbidden("an operator has no wallet; open the customer's wallet in the console")
+        raise Forbidden(text("an operator has no wallet; open the customer's wallet in the console"))
 
 
 def _place(path: str, params: Mapping[str, str]) -> Place:

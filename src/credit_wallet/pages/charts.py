@@ -10,6 +10,9 @@ MAX_SERIES = 6
 """More than six colours nobody tells apart: what is left over is one series of its own."""
 
 
+_TOPS = [Decimal(top) for top in ("1", "1.2", "1.6", "2", "2.4", "3", "4", "5", "6", "8", "10")]
+
+
 class Bar(NamedTuple):
     """One rectangle of a column, in units of the drawing."""
 
@@ -59,12 +62,18 @@ def points(values: Sequence[Decimal], width: float, height: float, top: Decimal)
 
 
 def round_up(value: Decimal) -> Decimal:
-    """The next amount that an axis ends at: 1, 2, 2.5, 5 or 10 of a power of ten."""
+    """The next amount that an axis ends at, a quarter of which has few digits."""
     if value <= 0:
         return Decimal(1)
     power = Decimal(10) ** value.adjusted()
-    return next(power * step for step in map(Decimal, ("1", "2", "2.5", "5", "10")) if power * step >= value)
+    return next(power * step for step in _TOPS if power * step >= value)
 
 
-CHARTS: dict[str, Callable[..., Any]] = {"columns": columns, "points": points, "round_up": round_up}
+def along(count: int, most: int = 6) -> list[tuple[int, float]]:
+    """Which of ``count`` columns have a label, evenly apart, and where their middle is, in hundredths of the width."""
+    every = max(1, -(-count // most))
+    return [(position, round((position + 0.5) * 100 / count, 2)) for position in range(0, count, every)]
+
+
+CHARTS: dict[str, Callable[..., Any]] = {"columns": columns, "points": points, "round_up": round_up, "along": along}
 """What templates call."""

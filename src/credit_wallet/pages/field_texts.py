@@ -31,7 +31,7 @@ FIELD_TEXTS: Final = {
     "metadata": text("Give each pair a name of up to 40 characters, once, and a value of up to 500; up to 20 pairs."),
     "monthly_budget_yen": _WHOLE_YEN,
     "monthly_cap_yen": _WHOLE_YEN,
-    "quiet_hours": text("Enter both times, such as 22:00 and 07:00."),
+    "quiet_from": text("Enter both times, such as 22:00 and 07:00."),
     "raised_limit_calls": _LIMIT,
     "raised_limit_yen": _LIMIT,
     "raised_until": text("Choose a time that is still to come."),
@@ -41,5 +41,9 @@ FIELD_TEXTS: Final = {
     "scope.item": text("An item has a name of the price list, such as search or tokens.input."),
     "shares_pct": text("Enter up to ten different percentages from 1 to 1,000, such as 80, 100."),
     "time_zone": text("Choose a time zone of the list."),
+    "url": text(
+        "Enter one email address, an address that begins with https://, or the address of a channel. Mail is sent only "
+        "where the operator has set up a mail server."
+    ),
 }
 """By the name of the field, which is that of the API's member."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_DOWN, Decimal
 from functools import cache
@@ -18,6 +19,10 @@ _MONTHS = [
 ]
 _WEEKDAYS = {"en": ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"], "ja": ["月", "火", "水", "木", "金", "土", "日"]}
 MINUS = "−"
+_UNITS: dict[Language, list[tuple[int, str]]] = {
+    "en": [(10**9, "bn"), (10**6, "m"), (10**3, "k")],
+    "ja": [(10**8, "億"), (10**4, "万")],
+}
 
 
 class Formats:
@@ -29,7 +34,7 @@ class Formats:
         self.zone = zone
         self._zone = ZoneInfo(zone)
 
-    def yen(self, amount: str | int | None) -> str:
+    def yen(self, amount: str | int | Decimal | None) -> str:
         """An amount, exact: ``¥1,234.50``; in Japanese ``1,234.5円``. A dash where there is none."""
         if amount is None:
             return "–"
@@ -47,7 +52,45 @@ class Formats:
         kind = " negative" if value < 0 else " positive" if signed and value > 0 else ""
         return Markup('<data class="money{}" value="{}">{}{}</data>').format(kind, amount, plus, self.yen(amount))
 
-    def whole(self, amount: str | int | None) -> Markup:
+    def display(self, amount: str | int) -> Markup:
+        """An amount in the largest type, what is less than a yen smaller."""
+        value = Decimal(amount)
+        whole, dot, rest = number(abs(value)).partition(".")
+        fraction = Markup('<span class="fraction">.{}</span>').format(rest) if dot else Markup()
+        sign = MINUS if value < 0 else ""
+        before, after = ("", "円") if self.language == "ja" else ("¥", "")
+        unit = Markup('<span class="after">{}</span>')
+        return Markup('<data class="money" value="{}">{}{}{}{}{}</data>').format(
+            amount, sign, before, whole, fraction, unit.format(after) if after else ""
+        )
+
+    def compact(self, amount: str | int | Decimal) -> str:
+        """A round amount as an axis has it: ``¥12k``, ``1.2万円``."""
+        value = Decimal(amount)
+        units = _UNITS[self.language]
+        size, unit = next((each for each in units if abs(value) >= each[0]), (1, ""))
+        digits = number(round(value / size, 2))
+        return f"{digits}{unit}円" if self.language == "ja" else f"¥{digits}{unit}"
+
+    def aligned(self, amounts: Iterable[str | int]) -> Callable[..., Markup]:
+        """Says amounts of one column with the same places as each other, so that they stand under each other.
+
+        Nothing is a dash, and what takes something away has a sign.
+        """
+        places = max(map(_places, amounts), default=0)
+
+        def say(amount: str | int, *, signed: bool = False) -> Markup:
+            value = Decimal(amount)
+            if not value:
+                return Markup('<span class="none">–</span>')
+            digits = f"{abs(value):,.{places}f}"
+            sign = MINUS if value < 0 else "+" if signed else ""
+            shown = f"{sign}{digits}円" if self.language == "ja" else f"{sign}¥{digits}"
+            return Markup('<data class="money" value="{}">{}</data>').format(amount, shown)
+
+        return say
+
+    def whole(self, amount: str | int | Decimal | None) -> Markup:
         """An amount for lists that are looked over: whole yen, rounded towards zero; the exact one on hovering."""
         if amount is None:
             return Markup('<span class="none">–</span>')
@@ -114,6 +157,17 @@ class Formats:
             return f"{at.year}年{at.month}月{at.day}日 {clock}"
         return f"{at.day} {_MONTHS[at.month - 1][:3]} {at.year}, {clock}"
 
+    def clock(self, instant: str | datetime) -> Markup:
+        """The time of a day that is known: ``14:03``."""
+        at = self.local(instant)
+        return Markup('<time datetime="{}" title="{}">{}</time>').format(
+            at.isoformat(), f"{self.day(at)} {at:%H:%M:%S} {self.zone}", f"{at:%H:%M}"
+        )
+
+    def iso_date(self, instant: str | datetime) -> str:
+        """The day that an instant is on, as ``YYYY-MM-DD``."""
+        return f"{self.local(instant):%Y-%m-%d}"
+
     def month(self, cycle: str) -> str:
         """A billing cycle, ``2026-11``: ``November 2026``, ``2026年11月``."""
         year, month = cycle.split("-")[:2]
@@ -148,14 +202,18 @@ class Formats:
         return {
             "yen": self.yen,
             "money": self.money,
+            "display": self.display,
+            "compact": self.compact,
             "whole": self.whole,
             "date": self.date,
             "number": self.number,
+            "aligned": self.aligned,
             "percent": self.percent,
             "day": self.day,
             "short_day": self.short_day,
             "weekday": self.weekday,
             "time": self.time,
+            "clock": self.clock,
             "time_as": self.time_as,
             "month": self.month,
             "duration": self.duration,
@@ -171,6 +229,12 @@ def number(value: str | int | Decimal) -> str:
     """A number with commas, all its decimals, and none that say nothing."""
     exact = Decimal(value)
     return f"{exact:,.0f}" if exact == exact.to_integral_value() else f"{exact.normalize():,f}"
+
+
+def _places(amount: str | int) -> int:
+    """How many decimals an amount needs."""
+    _, _, decimals = f"{Decimal(amount):f}".partition(".")
+    return len(decimals.rstrip("0"))
 
 
 @cache

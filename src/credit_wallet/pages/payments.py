@@ -18,7 +18,9 @@ class Method(NamedTuple):
 
 
 METHODS: Final[dict[str, Method]] = {
-    "card": Method("card", text("Card"), text("Credited at once. The card's number is typed in at Stripe, never here.")),
+    "card": Method(
+        "card", text("Card"), text("Credited at once. The card's number is typed in at Stripe, never here.")
+    ),
     "konbini": Method(
         "store",
         text("Convenience store"),
@@ -75,12 +77,14 @@ _NOT_YOU = text("The bank wanted to know that it is you, and the answer did not 
 _LIMIT = text("The card's limit is reached. Pay with another card, or ask your bank.")
 _TYPED = text("A figure of the card was mistyped, or the card has expired. Check it and try again.")
 _LATE = text("It was not paid in time. Begin again.")
-_GIVEN_UP = text("It was given up before anything was paid.")
+_GIVEN_UP = text("It was given up, or its time was over, before anything was paid.")
 _NOT_SENT = text("It did not reach Stripe, so nothing was taken. Begin again.")
 
 REASONS: Final[dict[str, str]] = {
     "insufficient_funds": text("There was not enough money for it. Pay a smaller amount, or in another way."),
-    "card_declined": text("The card was declined, and its bank does not say why. Pay with another card, or ask the bank."),
+    "card_declined": text(
+        "The card was declined, and its bank does not say why. Pay with another card, or ask the bank."
+    ),
     "no_payment_method": text("No card is saved. Pay once and save the card."),
     "payment_method_gone": text("The saved card is gone. Pay once and save another."),
     **dict.fromkeys(("expired_card", "incorrect_cvc", "incorrect_number", "invalid_number", "invalid_cvc"), _TYPED),
@@ -92,11 +96,15 @@ REASONS: Final[dict[str, str]] = {
     **dict.fromkeys(("authentication_required", "authentication_not_handled"), _NOT_YOU),
     **dict.fromkeys(("payment_intent_authentication_failure", "approve_with_id"), _NOT_YOU),
     **dict.fromkeys(("card_velocity_exceeded", "withdrawal_count_limit_exceeded"), _LIMIT),
-    **dict.fromkeys(("expired", "payment_intent_payment_attempt_expired", "abandoned"), _LATE),
-    **dict.fromkeys(("requested_by_customer", "duplicate", "automatic", "void_invoice"), _GIVEN_UP),
+    **dict.fromkeys(("payment_intent_payment_attempt_expired", "abandoned"), _LATE),
+    **dict.fromkeys(("expired", "requested_by_customer", "duplicate", "automatic", "void_invoice"), _GIVEN_UP),
     **dict.fromkeys(("unknown_to_stripe", "never_sent"), _NOT_SENT),
-    "generic_decline": text("The card was declined, and its bank does not say why. Pay with another card, or ask the bank."),
-    "do_not_honor": text("The card was declined, and its bank does not say why. Pay with another card, or ask the bank."),
+    "generic_decline": text(
+        "The card was declined, and its bank does not say why. Pay with another card, or ask the bank."
+    ),
+    "do_not_honor": text(
+        "The card was declined, and its bank does not say why. Pay with another card, or ask the bank."
+    ),
     "payment_intent_payment_attempt_failed": _LATE,
 }
 """By Stripe's codes and our own; a lost or stolen card is not called so, since a thief may be reading."""

@@ -33,7 +33,9 @@ def templates() -> Environment:
         cache_size=-1,
     )
     environment.filters["decimal"] = Decimal
-    environment.globals.update(asset=asset_address, icon=icon, text=text, _=_say, n_=_count, SCOPES=SCOPES, **ACTS, **CHARTS)
+    environment.globals.update(
+        asset=asset_address, icon=icon, text=text, _=_say, n_=_count, SCOPES=SCOPES, **ACTS, **CHARTS
+    )
     return environment
 
 

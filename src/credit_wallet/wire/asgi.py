@@ -16,6 +16,10 @@ ROUTE, REFUSED = "route", "refused"
 of its refusal."""
 
 
+GOES_ON = "goes_on"
+"""There too: that the answer goes on for as long as somebody watches. Such a one counts when it begins."""
+
+
 def text_of(value: bytes | None) -> str | None:
     """A header's value as text."""
     return None if value is None else value.decode("latin-1")

@@ -81,10 +81,11 @@ class People:
         self._limit.remember(address, token_digest(begun.secret))
         return begun
 
-    async def session(self, secret: str, address: str) -> tuple[OpenSession, Caller]:
+    async def session(self, secret: str, address: str, *, is_use: bool = True) -> tuple[OpenSession, Caller]:
         """The session of a secret, and who asks in it.
 
-        Raises ``Unauthorized`` and ``TooManyFailures``.
+        ``is_use`` is False when nobody has asked, such as for a page that brings itself up to date: unused sessions end
+        all the same. Raises ``Unauthorized`` and ``TooManyFailures``.
         """
         digest = token_digest(secret)
         self._limit.admit(address, digest)
@@ -95,7 +96,7 @@ class People:
             raise
         self._limit.remember(address, digest)
         caller, ends_at = await self._caller_of(session)
-        if session.use_is_due:
+        if is_use and session.use_is_due:
             await self._note_use(session)
         return (session if ends_at is None else _until(session, ends_at)), caller
 
@@ -111,7 +112,7 @@ class People:
         return new
 
     async def end(self, secret: str) -> None:
-        """Sign out. What is no session is left as it is."""
+        """Sign out. Nothing happens when the session has ended."""
         with suppress(Unauthorized):
             session = await self._opened(secret, token_digest(secret))
             await self._write(session.wallet_id, self._wallets.sessions.end, secret)

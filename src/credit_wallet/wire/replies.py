@@ -11,7 +11,7 @@ from credit_wallet.domain.budget_views import BudgetView
 from credit_wallet.domain.money import MICROS, Exact, WholeYen, decimal_of, micros_of
 from credit_wallet.domain.outcomes import Alert, Outcome
 from credit_wallet.domain.permissions import Role, Scope
-from credit_wallet.domain.prices import PriceTier, PriceView
+from credit_wallet.domain.prices import PriceChange, PriceRevision, PriceTier, PriceView
 from credit_wallet.domain.views import AutoTopupState, KeyView, LotView, TopupCase, TopupView, Transaction, WalletView
 from credit_wallet.notices.targets import TargetView
 
@@ -120,6 +120,28 @@ class PricesReply(Struct, frozen=True):
 
     prices: list[PriceReply]
     announced: list[PriceReply]
+
+
+class PriceBookReply(Struct, frozen=True):
+    """Every price of the newest version: of everybody, groups and wallets, past, present and to come."""
+
+    version: int
+    prices: list[PriceView]
+
+
+class PriceFileReply(Struct, frozen=True):
+    """The version that counts now, and what a price file changes of the one before, or would change."""
+
+    version: int
+    changes: list[PriceChange]
+    dry_run: bool
+
+
+class PriceRevisionPage(Struct, frozen=True):
+    """Versions of the price book, newest first, each with what it changed."""
+
+    revisions: list[PriceRevision]
+    next_cursor: int | None
 
 
 class TopupPage(Struct, frozen=True):

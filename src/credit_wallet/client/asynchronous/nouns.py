@@ -8,6 +8,7 @@ from credit_wallet.client.asynchronous.links import AsyncLinks
 from credit_wallet.client.asynchronous.log import AsyncLog
 from credit_wallet.client.asynchronous.one_wallet import AsyncOneWallet
 from credit_wallet.client.asynchronous.operators import AsyncOperators
+from credit_wallet.client.asynchronous.price_book import AsyncPriceBook
 from credit_wallet.client.asynchronous.purchases import AsyncPurchases
 from credit_wallet.client.asynchronous.secrets import AsyncSecrets
 from credit_wallet.client.asynchronous.sellers import AsyncSellers
@@ -40,6 +41,11 @@ class AsyncNouns(AsyncOneWallet):
     def deliveries(self) -> AsyncDeliveries:
         """Notices on their way there."""
         return AsyncDeliveries(self._send)
+
+    @property
+    def price_book(self) -> AsyncPriceBook:
+        """The operator's prices."""
+        return AsyncPriceBook(self._send)
 
     @property
     def purchases(self) -> AsyncPurchases:

@@ -205,7 +205,7 @@ class AsyncOneWallet:
 
     async def statement(self, *, cycle: str | None = None, entries: bool = True) -> Statement:
         """The statement of a cycle (``YYYY-MM``), by default the current one, with or without every entry."""
-        wanted = None if entries else "false"
+        wanted = None if entries else "none"
         return await self._send(calls.get("/credit/statement", read_as(Statement), cycle=cycle, entries=wanted))
 
     async def statement_text(

@@ -11,6 +11,7 @@ from credit_wallet.client.responses import read_as
 from credit_wallet.client.transport import AsyncSend
 from credit_wallet.domain.consents import Consent
 from credit_wallet.domain.topup_status import TopupStatus
+from credit_wallet.domain.views import TopupCase
 from credit_wallet.payments.replies import TopupOptions, TopupReply
 from credit_wallet.wire.bodies import PayBackBody
 from credit_wallet.wire.replies import TopupCasePage, TopupPage
@@ -66,3 +67,10 @@ class AsyncTopups(AsyncWalletTopups):
         """
         read = read_as(TopupCasePage)
         return await self._send(calls.get("/operator/topups", read, status=status, cursor=cursor, limit=limit))
+
+    async def show_any(self, topup_id: str) -> TopupCase:
+        """A top-up of any wallet, as the ledger knows it, with what to do about it. For operators.
+
+        Raises ``TopupNotFound``.
+        """
+        return await self._send(calls.get(f"/operator/topups/{calls.segment(topup_id)}", read_as(TopupCase)))

@@ -15,6 +15,7 @@ from credit_wallet.client.calls import Call
 from credit_wallet.client.httpx_transports import Hook, HttpxTransport, Patience
 from credit_wallet.client.responses import read_as, read_text
 from credit_wallet.client.transport import Retries
+from credit_wallet.domain.ledger_overview import LedgerOverview
 from credit_wallet.domain.totals import LedgerTotals
 from credit_wallet.domain.views import CreatedWallet
 from credit_wallet.stores.jobs.seals import Anchor
@@ -95,6 +96,10 @@ class WalletClient(Movements):
     def totals(self) -> LedgerTotals:
         """All wallets together, and what moved this month, as they were counted last. For the operator."""
         return self._send(calls.get("/operator/totals", read_as(LedgerTotals)))
+
+    def overview(self, *, zone: str = "UTC") -> LedgerOverview:
+        """The whole ledger at a glance, by days of ``zone``, and what needs a person. For the operator."""
+        return self._send(calls.get("/operator/overview", read_as(LedgerOverview), zone=zone))
 
     def latest_seal(self) -> Anchor:
         """The latest seal of the ledger, to be kept elsewhere. For the operator. Raises ``SealNotFound``."""

@@ -8,6 +8,7 @@ from credit_wallet.client.blocking.links import Links
 from credit_wallet.client.blocking.log import Log
 from credit_wallet.client.blocking.one_wallet import OneWallet
 from credit_wallet.client.blocking.operators import Operators
+from credit_wallet.client.blocking.price_book import PriceBook
 from credit_wallet.client.blocking.purchases import Purchases
 from credit_wallet.client.blocking.secrets import Secrets
 from credit_wallet.client.blocking.sellers import Sellers
@@ -40,6 +41,11 @@ class Nouns(OneWallet):
     def deliveries(self) -> Deliveries:
         """Notices on their way there."""
         return Deliveries(self._send)
+
+    @property
+    def price_book(self) -> PriceBook:
+        """The operator's prices."""
+        return PriceBook(self._send)
 
     @property
     def purchases(self) -> Purchases:

@@ -46,6 +46,7 @@ _TAGS = {
     "Log of acts": "Who did what besides moving money, from where and why.",
     "Operator: one wallet": "What a wallet's owner sees and sets, at the wallet's address. For operator keys.",
     "Operator: corrections": "Put right what went wrong, each time with a reason. For operator keys.",
+    "Operator: prices": "What is sold, and at what price. For operator keys.",
     "Operator: grants": "Credit that is due once or every month. For operator keys.",
     "Operator: access": "Lost owner tokens, keys that the host has issued, and sellers. For operator keys.",
     "Operator: operators": "People and programs of the host's, each with a name, a role and keys.",

@@ -55,6 +55,7 @@ BODY_EXAMPLES: dict[str, dict[str, Any]] = {
     "AdjustBody": {"amount_yen": "-10", "reason": "mistyped_topup", "note": "¥110 instead of ¥100, ticket 4711"},
     "TakeBackBody": {"txn_id": 12, "note": "credited to the wrong customer, ticket 4711"},
     "PriceGroupBody": {"price_group": "partners"},
+    "PriceFileBody": {"prices": '[[price]]\nitem = "search"\nunit_price_yen = "3.30"\n', "dry_run": True},
     "OperatorTopupBody": {"wallet_id": 1, "amount_yen": 10_000, "note": "invoice 2026-117"},
     "CreateGrantBody": {"wallet_id": 1, "amount_yen": 500, "every": "month", "lapses": "next", "note": "free plan"},
     "TransferBody": {"amount_yen": 5_000, "to_owner_token": "cw_live_0000"},

@@ -10,6 +10,7 @@ from collections.abc import Container
 from credit_wallet.http.openapi.about import SHA256_EXAMPLE as _SHA256
 from credit_wallet.http.openapi.about import About, exactly
 from credit_wallet.http.openapi.about import instant as _time
+from credit_wallet.http.openapi.properties_of_ledger import PROPERTIES_OF_LEDGER
 from credit_wallet.http.openapi.properties_of_type import PROPERTIES_OF_TYPE
 
 _A = About
@@ -21,7 +22,8 @@ def about(field: str, beside: Container[str], type_name: str = "") -> About:
     """
     if f"{field}_yen" in beside:
         return exactly(field, about(f"{field}_yen", (), type_name))
-    return PROPERTIES_OF_TYPE.get(f"{type_name}.{field}") or PROPERTIES[field]
+    name = f"{type_name}.{field}"
+    return PROPERTIES_OF_TYPE.get(name) or PROPERTIES_OF_LEDGER.get(name) or PROPERTIES[field]
 
 
 PROPERTIES: dict[str, About] = {

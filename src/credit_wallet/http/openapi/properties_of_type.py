@@ -7,6 +7,7 @@ from credit_wallet.http.openapi.about import SHA256_EXAMPLE as _SHA256
 from credit_wallet.http.openapi.about import About
 from credit_wallet.http.openapi.about import instant as _time
 from credit_wallet.http.openapi.properties_of_payments import PROPERTIES_OF_PAYMENTS
+from credit_wallet.http.openapi.properties_of_prices import PROPERTIES_OF_PRICES
 
 _A = About
 
@@ -383,4 +384,4 @@ PROPERTIES_OF_TYPE: dict[str, About] = {
         ("2026-11-28T12:00:00.000Z~tu_20bca0ada1f6dda73b61b97a92eb5d",),
     ),
     "Resent.resent": _A("How many deliveries are sent again.", (1,)),
-} | PROPERTIES_OF_PAYMENTS
+} | PROPERTIES_OF_PAYMENTS | PROPERTIES_OF_PRICES

@@ -21,7 +21,40 @@ document.addEventListener("click", async (event) => {
   button.textContent = button.dataset.done;
   setTimeout(() => { button.textContent = said; }, 2000);
 });
-for (const button of document.querySelectorAll("[data-copy]")) button.hidden = false;
+document.addEventListener("click", (event) => {
+  if (event.target.closest("[data-print]")) print();
+});
+function showButtons() {
+  for (const button of document.querySelectorAll("[data-copy], [data-print]")) button.hidden = false;
+}
+showButtons();
+
+// A form may not end at another site, so a page with a link stands between, which is not gone back to.
+const onward = document.querySelector("a[data-go]");
+if (onward) location.replace(onward.href);
+
+// A page that waits for something looks again by itself, less and less often, and is shown again when that has changed.
+let pause = 0;
+function lookAgain() {
+  const waiting = document.querySelector("[data-again]");
+  if (!waiting) return;
+  pause = pause ? Math.min(pause * 1.3, 60) : Number(waiting.dataset.again);
+  setTimeout(async () => {
+    if (!document.hidden) await look(waiting.dataset.state).catch(() => {});
+    lookAgain();
+  }, pause * 1000);
+}
+async function look(state) {
+  const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+  if (!answer.ok) return;
+  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const found = fresh.querySelector("[data-state]");
+  if (!found || found.dataset.state === state) return;
+  document.querySelector("main").replaceWith(document.adoptNode(fresh.querySelector("main")));
+  pause = 0;
+  showButtons();
+}
+lookAgain();
 
 // Filters apply when one is chosen; their button is for whoever has no script.
 document.addEventListener("change", (event) => {

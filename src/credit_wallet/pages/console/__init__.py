@@ -1,3 +1,14 @@
 """Pages of the operator, across wallets."""
 
-from credit_wallet.pages.console import access, corrections, log, overview, wallets  # noqa: F401 - each declares its pages
+from credit_wallet.pages.console import (  # noqa: F401 - each declares its pages
+    access,
+    corrections,
+    deliveries,
+    live,
+    log,
+    operators,
+    overview,
+    payments,
+    prices,
+    wallets,
+)

@@ -57,9 +57,7 @@ async def rotate_token(visit: Visit) -> Reply:
 async def register_secret(visit: Visit) -> Reply:
     """Let a key of the host's own open the wallet."""
     form = visit.form
-    body = form.given(
-        sha256=form.text("sha256").lower(), key_id=form.whole("key_id"), ends_at=form.optional("ends_at")
-    )
+    body = form.given(sha256=form.text("sha256").lower(), key_id=form.whole("key_id"), ends_at=form.optional("ends_at"))
     await visit.send("POST", f"{_api(visit)}/secrets", body)
     return visit.go("/corrections", done="secret-registered")
 

@@ -9,10 +9,10 @@ from credit_wallet.pages.acts import REASONS
 from credit_wallet.pages.answers import Reply
 from credit_wallet.pages.routes import ONE_WALLET, action, page
 from credit_wallet.pages.visit import Visit
-from credit_wallet.pages.words import text
 
 CORRECTIONS = f"{ONE_WALLET}/corrections"
 TOPUPS_SHOWN = 50
+
 
 @page(CORRECTIONS, "operator")
 async def corrections(visit: Visit) -> Reply:
@@ -155,4 +155,3 @@ async def hand_over(visit: Visit) -> Reply:
     if handed["owner_token"] is None:
         return visit.go("/corrections", done="handed-over")
     return await visit.show("console/token-made.html", token=handed["owner_token"], back="/corrections")
-

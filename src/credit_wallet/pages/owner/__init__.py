@@ -1,14 +1,20 @@
 """Pages of one wallet: for its owner, and for operators who look at it."""
 
 from credit_wallet.pages.owner import (  # noqa: F401 - each declares its pages
+    activity,
+    auto_topup,
+    budgets,
+    credit,
     documents,
     keys,
+    live,
     log,
+    notices,
     overview,
     pay_in,
+    settings,
+    spending,
     thank_you,
     topups,
     transfers,
 )
-from credit_wallet.pages.owner import budgets, keys, overview, settings  # noqa: F401 - each declares its pages
-from credit_wallet.pages.owner import auto_topup, budgets, keys, overview, settings  # noqa: F401 - each declares its pages

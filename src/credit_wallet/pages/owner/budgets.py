@@ -37,7 +37,12 @@ NAMED = 200
 """Budgets that the list of changes knows by name; others are there under their ids."""
 
 _BEFORE_BUDGETS = f"key-{2**63 - 1}"
-_TERMS = {"MODES": MODES, "MODES_AT_LENGTH": MODES_AT_LENGTH, "WINDOWS": WINDOWS, "WEEK_STARTS": WEEK_STARTS}
+_TERMS: dict[str, Any] = {
+    "MODES": MODES,
+    "MODES_AT_LENGTH": MODES_AT_LENGTH,
+    "WINDOWS": WINDOWS,
+    "WEEK_STARTS": WEEK_STARTS,
+}
 
 
 @wallet_page("/budgets")

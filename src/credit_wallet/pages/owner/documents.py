@@ -73,7 +73,7 @@ async def documents(visit: Visit) -> Reply:
 async def show_statement(visit: Visit) -> Reply:
     """One statement, to read and to print."""
     cycle = _checked(visit.params["cycle"])
-    statement = await visit.get("/credit/statement", cycle=cycle, entries=False)
+    statement = await visit.get("/credit/statement", cycle=cycle, entries="none")
     wallet = await visit.wallet()
     first, last = _days(cycle)
     shown = [

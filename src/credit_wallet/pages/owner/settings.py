@@ -96,4 +96,3 @@ async def _sign_in_again(visit: Visit, token: str) -> None:
     cookie = visit.entrance.cookies.set_session(begun.secret, in_frame=visit.place.in_frame)
     visit.headers.append((b"set-cookie", cookie.encode()))
     visit.csrf = begun.csrf
-

@@ -67,6 +67,7 @@ TABLES = (
     Table("am_credit_counted", ("counted",), False),
     Table("am_credit_month_total", ("month", "txn_type", "cause"), False),
     Table("am_credit_totals", ("totals_id",), False),
+    Table("am_credit_quarter_total", ("quarter", "txn_type", "cause", "kind"), False),
     Table("am_credit_usage", ("wallet_id", "every", "dimension", "period", "value", "key_id"), False),
     Table("am_credit_usage_start", ("wallet_id",), False),
     Table("am_credit_seller", ("seller_id",), True),

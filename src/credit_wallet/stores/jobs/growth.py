@@ -77,7 +77,6 @@ _TABLES: tuple[tuple[str, str, str | None], ...] = (
     ("am_credit_hold", "captured ones for good, others {closed} days after they end", "created_at"),
     ("am_credit_returned", FOR_GOOD, None),
     ("am_credit_cycle_spend", FOR_GOOD, "billing_cycle"),
-    ("am_credit_month_total", FOR_GOOD, None),
     ("am_credit_cycle_segment", FOR_GOOD, "billing_cycle"),
     ("am_credit_clawback", FOR_GOOD, None),
     ("am_credit_sale", FOR_GOOD, None),
@@ -118,8 +117,8 @@ _TABLES: tuple[tuple[str, str, str | None], ...] = (
     ("am_credit_hour_spend", "7 days", "hour"),
     ("am_credit_month_total", FOR_GOOD, "month"),
     ("am_credit_totals", WHILE_THERE, "counted_at"),
+    ("am_credit_quarter_total", "40 days", "quarter"),
     ("am_credit_counted", WHILE_THERE, None),
-    ("am_credit_totals", WHILE_THERE, None),
     ("am_credit_installation", FOR_GOOD, None),
 )
 """Table, for how long, and the column that dates its rows."""

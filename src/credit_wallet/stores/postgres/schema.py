@@ -33,6 +33,7 @@ _WITHOUT_WALLET = (
     "am_credit_reference",
     "am_credit_month_total",
     "am_credit_totals",
+    "am_credit_quarter_total",
 )
 
 

@@ -1,0 +1,216 @@
+"""Server-sent events: open pages hear that something of their wallet has changed, and fetch themselves again.
+
+An event says nothing but that. However many watch a wallet, one look a second is shared by all of them, and nothing is
+looked at when nobody watches. A stream ends with its session, after ``LONGEST_SECONDS``, when the service stops, and
+when its session opens too many others; the page then asks for another one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from hashlib import sha256
+from time import monotonic
+from typing import Any
+
+from credit_wallet.errors import ServiceBusy, Unauthorized, WalletError
+from credit_wallet.ledger.reading_lanes import OPERATORS, OWNERS
+from credit_wallet.ledger.wallet import CreditWallet
+from credit_wallet.runtime import deadlines
+from credit_wallet.telemetry import Logger
+from credit_wallet.wire.asgi import GOES_ON, AsgiApp, RawHeaders, Receive, Scope, Send
+
+LOOK_SECONDS = 1.0
+"""How often what is watched is looked at."""
+
+HEARTBEAT_SECONDS = 15.0
+"""How often a quiet stream says that it is there, and its session is looked up."""
+
+LONGEST_SECONDS = 600.0
+MAX_STREAMS = 1_000
+MAX_STREAMS_PER_SESSION = 6
+"""As many connections as a browser has to one host; the oldest one gives way."""
+
+HEADERS: RawHeaders = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-accel-buffering", b"no"),
+]
+
+StillOpen = Callable[[], Awaitable[object]]
+"""Looks a session up; raises ``Unauthorized`` when it has ended."""
+
+_log = Logger("credit_wallet.pages")
+
+
+class Live:
+    """The streams of a process. For one event loop; ``end`` may be called from any thread."""
+
+    def __init__(self, wallets: CreditWallet) -> None:
+        self._wallets = wallets
+        self._streams: dict[int | None, list[_Stream]] = {}
+        self._marks: dict[int | None, str] = {}
+        self._number = 0
+        self._looking: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._has_ended = False
+
+    async def mark(self, wallet_id: int | None) -> str:
+        """What changes when something of a wallet does, or of any with None."""
+        lane = OPERATORS if wallet_id is None else OWNERS
+        changes = await self._wallets.reading_lanes.ask_for(wallet_id or 0, lane, _changes, self._wallets, wallet_id)
+        return sha256(changes.encode()).hexdigest()[:16]
+
+    def stream(
+        self, wallet_id: int | None, session_id: int, since: str, still_open: StillOpen, headers: RawHeaders
+    ) -> AsgiApp:
+        """An answer that goes on, of whoever has seen the wallet as it was at the mark ``since``.
+
+        Raises ``ServiceBusy`` when there are as many as a process may have.
+        """
+        if self._has_ended or self._number >= MAX_STREAMS:
+            raise ServiceBusy(
+                "too many pages are watched; this one is right, and does not change", retry_after_seconds=60
+            )
+        return _Stream(self, wallet_id, session_id, since, still_open, headers)
+
+    def end(self) -> None:
+        """End every stream, and let none begin: the service stops."""
+        self._has_ended = True
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._stop_all)
+
+    def _stop_all(self) -> None:
+        for streams in self._streams.values():
+            for stream in streams:
+                stream.stop()
+
+    def add(self, stream: _Stream) -> None:
+        """Take a stream in, and look at what it watches."""
+        self._loop = asyncio.get_running_loop()
+        same = [each for streams in self._streams.values() for each in streams if each.session_id == stream.session_id]
+        for each in same[: max(0, len(same) + 1 - MAX_STREAMS_PER_SESSION)]:
+            each.stop()
+        self._streams.setdefault(stream.wallet_id, []).append(stream)
+        self._number += 1
+        if self._looking is None:
+            self._looking = self._loop.create_task(self._look())
+
+    def remove(self, stream: _Stream) -> None:
+        """Forget a stream that has ended."""
+        streams = self._streams[stream.wallet_id]
+        streams.remove(stream)
+        self._number -= 1
+        if not streams:
+            del self._streams[stream.wallet_id]
+            self._marks.pop(stream.wallet_id, None)
+
+    async def _look(self) -> None:
+        """Look at everything that is watched once a second, while anything is."""
+        try:
+            while self._streams:
+                began = monotonic()
+                for wallet_id in list(self._streams):
+                    await self._look_at(wallet_id)
+                await asyncio.sleep(max(LOOK_SECONDS - (monotonic() - began), LOOK_SECONDS / 10))
+        finally:
+            self._looking = None
+
+    async def _look_at(self, wallet_id: int | None) -> None:
+        try:
+            mark = await self.mark(wallet_id)
+        except WalletError as error:  # busy, or the database is away: the next look is in a second
+            _log.debug("look_failed", error=str(error))
+            return
+        for stream in self._streams.get(wallet_id, []):
+            stream.tell(mark)
+
+
+def _changes(wallets: CreditWallet, wallet_id: int | None) -> str:
+    if hasattr(wallets, "changes"):
+        return wallets.changes(wallet_id)
+    return "" if wallet_id is None else f"{wallets.show(wallet_id)} {wallets.history(wallet_id, limit=1)}"
+
+
+class _Stream:
+    """One answer: it says when the mark is another than the one that it said last."""
+
+    def __init__(
+        self, live: Live, wallet_id: int | None, session_id: int, since: str, still_open: StillOpen, headers: RawHeaders
+    ) -> None:
+        self.wallet_id = wallet_id
+        self.session_id = session_id
+        self._live = live
+        self._said = since
+        self._mark = since
+        self._still_open = still_open
+        self._headers = headers
+        self._stirred = asyncio.Event()
+        self._is_over = False
+
+    def tell(self, mark: str) -> None:
+        """The wallet's mark is ``mark`` now."""
+        self._mark = mark
+        if mark != self._said:
+            self._stirred.set()
+
+    def stop(self, *_: object) -> None:
+        """Say good-bye soon."""
+        self._is_over = True
+        self._stirred.set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI's entry."""
+        scope["state"][GOES_ON] = True
+        gone = asyncio.get_running_loop().create_task(_until_gone(receive))
+        gone.add_done_callback(self.stop)
+        self._live.add(self)
+        try:
+            await _sent(send, {"type": "http.response.start", "status": 200, "headers": [*HEADERS, *self._headers]})
+            await self._say(send, "retry: 10000\n\n")
+            await self._go_on(send)
+            await _sent(send, {"type": "http.response.body", "body": b"", "more_body": False})
+        except TimeoutError:
+            _log.info("watcher_given_up")
+        finally:
+            gone.cancel()
+            self._live.remove(self)
+
+    async def _go_on(self, send: Send) -> None:
+        until = monotonic() + LONGEST_SECONDS
+        while not self._is_over and monotonic() < until:
+            try:
+                async with asyncio.timeout(HEARTBEAT_SECONDS):
+                    await self._stirred.wait()
+            except TimeoutError:
+                if not await self._is_open():
+                    return
+                await self._say(send, ": here\n\n")
+            self._stirred.clear()
+            if not self._is_over and self._mark != self._said:
+                self._said = self._mark
+                await self._say(send, f"event: change\ndata: {self._mark}\n\n")
+
+    async def _is_open(self) -> bool:
+        try:
+            await self._still_open()
+        except Unauthorized:
+            return False
+        except WalletError:  # nobody can say now
+            return True
+        return True
+
+    async def _say(self, send: Send, text: str) -> None:
+        await _sent(send, {"type": "http.response.body", "body": text.encode(), "more_body": True})
+
+
+async def _sent(send: Send, message: Any) -> None:
+    """Send it, to a client that takes it in time."""
+    async with asyncio.timeout(deadlines.CLIENT_SECONDS):
+        await send(message)
+
+
+async def _until_gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
