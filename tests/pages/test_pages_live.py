@@ -205,9 +205,7 @@ def test_a_process_has_so_many_streams(wallets: CreditWallet, wallet_id: int, mo
     _watched(wallets, visit, wallet_id)
 
 
-def test_a_stream_ends_with_its_session(
-    wallets: CreditWallet, wallet_id: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_stream_ends_with_its_session(wallets: CreditWallet, wallet_id: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "HEARTBEAT_SECONDS", 0.05)
     over = False
 
@@ -235,9 +233,7 @@ def test_no_stream_goes_on_for_ever(wallets: CreditWallet, wallet_id: int, monke
     _watched(wallets, visit, wallet_id)
 
 
-def test_who_takes_nothing_is_given_up(
-    wallets: CreditWallet, wallet_id: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_who_takes_nothing_is_given_up(wallets: CreditWallet, wallet_id: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live.deadlines, "CLIENT_SECONDS", 0.05)
 
     async def visit(streams: Live, watch: Callable[..., Watcher]) -> None:
