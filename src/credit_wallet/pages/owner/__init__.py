@@ -7,6 +7,7 @@ from credit_wallet.pages.owner import (  # noqa: F401 - each declares its pages
     documents,
     keys,
     live,
+    log,
     notices,
     overview,
     pay_in,
