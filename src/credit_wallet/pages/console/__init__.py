@@ -3,8 +3,12 @@
 from credit_wallet.pages.console import (  # noqa: F401 - each declares its pages
     access,
     corrections,
+    deliveries,
     live,
     log,
+    operators,
     overview,
+    payments,
+    prices,
     wallets,
 )

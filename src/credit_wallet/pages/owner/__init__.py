@@ -4,6 +4,7 @@ from credit_wallet.pages.owner import (  # noqa: F401 - each declares its pages
     activity,
     auto_topup,
     budgets,
+    credit,
     documents,
     keys,
     live,
