@@ -166,3 +166,68 @@ def test_an_operator_makes_a_link_for_the_customer(site: Site, watch: Watch, pag
     page.wait_for_url(re.compile("/topups/"))
     assert page.locator("#payment-link").inner_text().startswith(f"{site.fake.url}/checkout/")
     no_axe_findings(page)
+
+
+def test_thanks_tell_nobody_else_anything(site: Site, watch: Watch, owner: Page) -> None:
+    begin(owner, own="4321")
+    pay(owner)
+    owner.wait_for_selector(".seal.good")
+    address = owner.url.removeprefix(site.url)
+    stranger = watch.new_page()
+    stranger.goto(address)
+    assert "4,321" not in stranger.content()
+    no_axe_findings(stranger)
+    stranger.click("text=Sign in to see it")
+    stranger.fill("input[name=token]", site.wallet(0).owner_token)
+    stranger.click("main button")
+    stranger.wait_for_url(re.compile("thank-you"))
+    of_another = stranger.locator("main").inner_text()
+    stranger.goto("/wallet/thank-you?topup_id=tu_00000000")
+    assert stranger.locator("main").inner_text() == of_another
+    stranger.goto("/wallet/thank-you?topup_id=../wallet")
+    assert stranger.locator("main").inner_text() == of_another
+    assert "No such payment" in of_another
+
+
+def test_a_form_in_two_tabs_and_sent_twice_is_one_payment_each(site: Site, owner: Page) -> None:
+    tabs = [owner, owner.context.new_page()]
+    for tab in tabs:
+        tab.goto("/wallet/pay-in")
+    keys = [tab.locator("form.pay-form input[name=idempotency_key]").input_value() for tab in tabs]
+    assert keys[0] != keys[1]
+    for key in (keys[0], keys[0]):
+        owner.goto("/wallet/pay-in")
+        owner.evaluate("key => { document.querySelector('form.pay-form [name=idempotency_key]').value = key }", key)
+        owner.click("form.pay-form button.main")
+        owner.wait_for_url(re.compile("/checkout/"))
+    assert len(site.wallets.topups.list(1)) == 1
+
+
+def test_what_is_wrong_with_a_form_stands_beside_the_field(site: Site, owner: Page) -> None:
+    owner.goto("/wallet/pay-in")
+    owner.check("input[name=preset][value=own]", force=True)
+    owner.fill("input[name=amount_yen]", "lots")
+    owner.check("input[name=method][value=konbini]")
+    owner.click("form.pay-form button.main")
+    assert owner.locator(".field .problem").inner_text() == "Enter whole yen, such as 5,000, within the limits."
+    assert owner.locator("input[name=amount_yen]").input_value() == "lots"
+    assert owner.is_checked("input[name=method][value=konbini]")
+    no_axe_findings(owner)
+    owner.fill("input[name=amount_yen]", "7")
+    owner.click("form.pay-form button.main")
+    assert owner.locator(".field.wrong input").input_value() == "7"
+    assert site.wallets.topups.list(1) == []
+
+
+def test_another_payment_waits_for_one_that_may_still_come_in(site: Site, owner: Page) -> None:
+    begin(owner, "1000", "konbini")
+    pay(owner, "konbini")
+    come_back(owner)
+    owner.goto("/wallet/pay-in")
+    owner.click("form.pay-form button.main")
+    owner.click("text=See the payment that is under way")
+    assert owner.locator(".slip").count() == 4
+    owner.click("summary")
+    owner.click("details button")
+    owner.wait_for_selector(".notice.good")
+    begin(owner)
