@@ -7,6 +7,7 @@ clock on. ``build`` makes all of them in one ledger, in the month that ends at `
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -97,7 +98,7 @@ def empty(installation: Installation) -> CreatedWallet:
 
 
 def lively(installation: Installation, wallets: CreditWallet) -> CreatedWallet:
-    """A month of traffic: agents with caps, items and facts, budgets near 80 %, lots with ends, payments of all kinds."""
+    """A month of traffic: agents with caps, items and facts, budgets near 80 %, lots with ends, and payments."""
     clock = installation.clock
     made: CreatedWallet = wallets.create(
         label="青空旅行株式会社", time_zone=ZONE, reference="cust_aozora", metadata={"plan": "business", "担当": "田中"}
@@ -256,7 +257,8 @@ def _money(installation: Installation, wallets: CreditWallet, wallet_id: int) ->
     installation.hear()
     wallets.hold(wallet_id, 240, idempotency_key="open hold", note="Booking 4711", ttl_seconds=7_200)
     wallets.alerts.run()
-    notifier_of(wallets).deliver()
+    with ThreadPoolExecutor(1) as apart:  # from the event loop that a browser has under way in this thread
+        apart.submit(notifier_of(wallets).deliver).result()
     wallets.targets.add(wallet_id, TargetSettings(url="https://hooks.aozora.example/wallet"))
     wallets.targets.add(wallet_id, TargetSettings(url="mailto:keiri@aozora.example"), mail=True)
 

@@ -285,7 +285,7 @@ class Pages:
             "error.html",
             status=refused.status,
             title=_TITLES.get(refused.status, text("That did not work")),
-            detail=refused.detail,
+            detail=visit.words.refused(refused.code, refused.detail, refused.problem).detail if refused.detail else "",
         )
 
 
@@ -319,9 +319,9 @@ def _require_one_meaning(scope: Scope) -> None:
 
 def _require_kind(caller: Caller, route: Route) -> None:
     if route.who == "operator" and caller.operator is None:
-        raise Forbidden("these pages are for operators; sign in with an operator key")
+        raise Forbidden(text("these pages are for operators; sign in with an operator key"))
     if route.who == "owner" and caller.access is None:
-        raise Forbidden("an operator has no wallet; open the customer's wallet in the console")
+        raise Forbidden(text("an operator has no wallet; open the customer's wallet in the console"))
 
 
 def _place(path: str, params: Mapping[str, str]) -> Place:

@@ -14,7 +14,7 @@ DONE: Final = {
     "auto-topup-off": text("Automatic top-up is switched off."),
     "budget-made": text("The budget is made. It counts from now on."),
     "budget-raised": text("The budget is raised."),
-    "budget-raise-ended": text("The raise has ended: the limit itself counts again."),
+    "budget-raise-ended": text("The raise has ended: the usual limit counts again."),
     "budget-deleted": text("The budget is deleted. It limits nothing any more."),
     "signed-out-everywhere": text("You are signed out everywhere."),
     "target-added": text("Added. It gets what happens from now on."),

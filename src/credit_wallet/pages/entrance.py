@@ -9,6 +9,7 @@ from credit_wallet.pages.answers import Answer, Reply, redirect
 from credit_wallet.pages.cookies import FRAMED
 from credit_wallet.pages.routes import CONSOLE, OWNER, action, is_below, page
 from credit_wallet.pages.visit import LOOKS_ONLY, Visit
+from credit_wallet.pages.words import text
 from credit_wallet.wire.asgi import address_of
 from credit_wallet.wire.problems import TooManyFailures
 
@@ -42,11 +43,13 @@ async def sign_in(visit: Visit) -> Reply:
     """Begin a session with a token."""
     token = visit.form.text("token")
     if not 0 < len(token) <= MAX_TOKEN_LENGTH:
-        raise Unauthorized("enter the token that you were given", field="token")
+        raise Unauthorized(text("enter the token that you were given"), field="token")
     try:
         begun = await visit.entrance.people.sign_in(token, address_of(visit.scope), earlier=visit.secret)
     except Unauthorized as refusal:
-        raise Unauthorized("no token that is known here; check that you copied all of it", field="token") from refusal
+        raise Unauthorized(
+            text("no token that is known here; check that you copied all of it"), field="token"
+        ) from refusal
     cookie = visit.entrance.cookies.set_session(begun.secret, in_frame=False)
     return redirect(_next(visit.form.text("next")) or "/").with_headers([(b"set-cookie", cookie.encode())])
 

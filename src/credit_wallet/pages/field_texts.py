@@ -42,7 +42,7 @@ FIELD_TEXTS: Final = {
     "shares_pct": text("Enter up to ten different percentages from 1 to 1,000, such as 80, 100."),
     "time_zone": text("Choose a time zone of the list."),
     "url": text(
-        "Enter one mail address, an address that begins with https://, or the address of a channel. Mail goes out only "
+        "Enter one email address, an address that begins with https://, or the address of a channel. Mail is sent only "
         "where the operator has set up a mail server."
     ),
 }

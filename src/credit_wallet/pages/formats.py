@@ -59,9 +59,9 @@ class Formats:
         fraction = Markup('<span class="fraction">.{}</span>').format(rest) if dot else Markup()
         sign = MINUS if value < 0 else ""
         before, after = ("", "円") if self.language == "ja" else ("¥", "")
-        unit = Markup('<span class="unit">{}</span>')
+        unit = Markup('<span class="after">{}</span>')
         return Markup('<data class="money" value="{}">{}{}{}{}{}</data>').format(
-            amount, sign, unit.format(before) if before else "", whole, fraction, unit.format(after) if after else ""
+            amount, sign, before, whole, fraction, unit.format(after) if after else ""
         )
 
     def compact(self, amount: str | int | Decimal) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from unicodedata import normalize
 from urllib.parse import parse_qsl
 
 from credit_wallet.errors import InvalidRequest
@@ -56,18 +57,18 @@ class Form:
 
     def whole(self, name: str) -> int | str | None:
         """A whole number, None when the field is empty. Any other text is passed on for the API to refuse."""
-        given = self.text(name).replace(",", "").removeprefix("¥")
-        if not given:
+        given = self.amount(name)
+        if given is None:
             return None
         return int(given) if given.isascii() and given.isdigit() and len(given) < 19 else given
 
     def amount(self, name: str) -> str | None:
-        """An amount of yen as text, without the commas and the sign that people write; None when it is empty."""
-        return self.text(name).replace(",", "").replace("，", "").removeprefix("¥").removesuffix("円") or None
+        """An amount of yen as text, without the commas, signs and wide digits of people; None when it is empty."""
+        return normalize("NFKC", self.text(name)).replace(",", "").removeprefix("¥").removesuffix("円").strip() or None
 
     def percentages(self, name: str) -> list[int | str]:
-        """Percentages as people write them, ``80, 100 %``. What is no number is passed on for the API to refuse."""
-        given = re.split(r"[\s,、%％]+", self.text(name))
+        """Percentages as people write them, ``80, 100 %``. Anything else is passed on for the API to refuse."""
+        given = re.split(r"[\s,、%]+", normalize("NFKC", self.text(name)))
         return [int(share) if share.isdecimal() and len(share) < 9 else share for share in given if share]
 
     def checked(self, name: str) -> bool:

@@ -62,8 +62,8 @@ class Words:
         return self.say(one if n == 1 and self.language == "en" else many, n=f"{n:,}", **values)
 
     def refused(self, code: str, detail: str, figures: Mapping[str, Any]) -> RefusedText:
-        """What a refusal says: in Japanese by its text or its code, with the ``figures`` of the problem, else ``detail``."""
-        known = self._known.get(detail, self._known.get(f"problem {code}"))
+        """What a refusal says: its ``detail``; in Japanese what we know of that or of its code, with its figures."""
+        known = self._known.get(detail) or self._known.get(f"problem {code}")
         if known is None:
             return RefusedText(self.say("That did not work"), detail)
         return RefusedText(self.say("That did not work"), known.format_map(_Figures(figures)))

@@ -112,7 +112,7 @@ class People:
         return new
 
     async def end(self, secret: str) -> None:
-        """Sign out. What is no session is left as it is."""
+        """Sign out. Nothing happens when the session has ended."""
         with suppress(Unauthorized):
             session = await self._opened(secret, token_digest(secret))
             await self._write(session.wallet_id, self._wallets.sessions.end, secret)

@@ -34,9 +34,7 @@ STEPS: Final = (
     text("wait for the owner to pay, or cancel it; it is compared with Stripe every five minutes"),
     text("wait a moment: it is paid, and is credited when it is next compared with Stripe"),
     text("ask the owner to save a card: there is none that could be charged"),
-    text(
-        "wait: it is tried again, three times in all; the wallet's auto_topup says when, or that it has stopped"
-    ),
+    text("wait: it is tried again, three times in all; the wallet's auto_topup says when, or that it has stopped"),
     text("ask the owner to try again, or to use another card"),
 )
 """What the API says to do next, as far as it says so in the same words each time."""

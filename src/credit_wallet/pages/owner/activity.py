@@ -20,7 +20,7 @@ TYPES = {
     "topup": text("Paid in and gifts"),
     "refund": text("Refunds"),
     "reversal": text("Taken back"),
-    "expire": text("Credit that ended"),
+    "expire": text("Expired credit"),
 }
 """The types of entries, as a filter names them."""
 

@@ -1,4 +1,4 @@
-"""Automatic top-up: on or off, within which limits, agreed to in which words, and what became of it."""
+"""Automatic top-up: on or off, within which limits, agreed to in which words, and its latest attempts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FIGURES = ("auto_topup_threshold", "auto_topup_amount", "auto_topup_daily_yen", 
 TOPUP_STATUS: Final = {
     "requested": text("On its way"),
     "pending": text("On its way"),
-    "requires_action": text("Needs you"),
+    "requires_action": text("Needs your attention"),
     "succeeded": text("Paid"),
     "credited": text("Credited"),
     "failed": text("Failed"),
@@ -33,7 +33,7 @@ TOPUP_STATUS: Final = {
 REASONS: Final = {
     "no_payment_method": text("No card is saved."),
     "payment_method_gone": text("The saved card is gone: it was removed, or its bank has replaced it."),
-    "insufficient_funds": text("The card had not enough money."),
+    "insufficient_funds": text("The card had insufficient funds."),
     "expired_card": text("The card has expired."),
     "lost_card": text("The card was reported lost."),
     "stolen_card": text("The card was reported stolen."),

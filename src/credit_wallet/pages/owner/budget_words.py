@@ -116,7 +116,7 @@ class BudgetWords:
     def scope(self, scope: Mapping[str, str]) -> list[Markup]:
         """Which charges count, a text for each condition; of the whole wallet, one that says so."""
         if not scope:
-            return [self._words.say("all spending of the wallet")]
+            return [self._words.say("everything the wallet spends")]
         return [self._condition(name, value) for name, value in scope.items()]
 
     def _condition(self, name: str, value: str) -> Markup:

@@ -1,4 +1,4 @@
-"""Notices: where they go, what each place gets, and what became of those that were sent.
+"""Notices: where they go, what each recipient gets, and which have arrived.
 
 The API takes the targets of a wallet as one list. So each form reads the list, changes one target and sends the rest as
 it is now; a target that somebody else has changed since the form was shown is shown again instead.
@@ -39,13 +39,13 @@ KINDS: Final = {
     text("Balance"): {
         "balance.low": text("The balance is low"),
         "balance.recovered": text("The balance has recovered"),
-        "wallet.exhausted": text("A call was refused for want of credit"),
+        "wallet.exhausted": text("A call was refused for lack of credit"),
         "credit.expiring": text("Credit is about to expire"),
         "credit.expired": text("Credit has expired"),
     },
     text("Payments"): {
         "topup.credited": text("A payment was credited"),
-        "topup.requires_action": text("A payment needs somebody"),
+        "topup.requires_action": text("A payment needs your attention"),
         "topup.failed": text("A payment has failed"),
         "topup.canceled": text("A payment was given up"),
         "topup.clawed_back": text("A payment was refunded or disputed"),
