@@ -198,6 +198,7 @@ ACCESS: dict[str, Who] = {
     "POST /operator/operators/{operator_id}/keys": "administer",
     "DELETE /operator/operators/{operator_id}/keys/{operator_key_id}": "administer",
     "GET /credit/deliveries": "manage",
+    "GET /operator/health": "view",
     "GET /operator/overview": "view",
     "GET /operator/totals": "view",
     "GET /operator/topups": "view",
