@@ -195,9 +195,7 @@ def test_spending_shows_what_can_be_shown_of_any_range(owner: Visitor) -> None:
     assert owner.get("/wallet/spending?by=%3Cx%3E").status_code == 422
 
 
-def test_too_many_values_are_not_grouped(
-    owner: Visitor, wallets: CreditWallet, wallet: CreatedWallet, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_too_many_values_are_not_grouped(owner: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("credit_wallet.pages.owner.readings.USAGE_PAGE", 2)
     monkeypatch.setattr("credit_wallet.pages.owner.readings.MAX_PAGES", 3)
     said = text_of(owner.get("/wallet/spending?by=tool").text)
