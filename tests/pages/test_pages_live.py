@@ -21,6 +21,7 @@ from credit_wallet import CreditWallet
 from credit_wallet.errors import ServiceBusy, Unauthorized, WalletNotFound
 from credit_wallet.pages import live
 from credit_wallet.pages.live import Live
+from credit_wallet.runtime import deadlines
 
 
 @pytest.fixture(autouse=True)
@@ -235,7 +236,7 @@ def test_no_stream_goes_on_for_ever(wallets: CreditWallet, wallet_id: int, monke
 
 
 def test_who_takes_nothing_is_given_up(wallets: CreditWallet, wallet_id: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live.deadlines, "CLIENT_SECONDS", 0.05)
+    monkeypatch.setattr(deadlines, "CLIENT_SECONDS", 0.05)
 
     async def visit(streams: Live, _: Callable[..., Watcher]) -> None:
         async def never(*_: Any) -> Any:
