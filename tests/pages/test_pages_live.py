@@ -21,6 +21,7 @@ from credit_wallet import CreditWallet
 from credit_wallet.errors import ServiceBusy, Unauthorized, WalletNotFound
 from credit_wallet.pages import live
 from credit_wallet.pages.live import Live
+from credit_wallet.runtime import deadlines
 
 
 @pytest.fixture(autouse=True)
@@ -71,9 +72,10 @@ async def _open() -> None:
     """A session that goes on."""
 
 
-def _watched(
-    wallets: CreditWallet, visit: Callable[[Live, Callable[..., Watcher]], Awaitable[None]], wallet_id: int | None
-) -> None:
+Visit = Callable[[Live, Callable[..., Watcher]], Awaitable[None]]
+
+
+def _watched(wallets: CreditWallet, visit: Visit, wallet_id: int | None) -> None:
     async def run() -> None:
         streams = Live(wallets)
 
@@ -158,7 +160,7 @@ def test_any_number_of_watchers_costs_one_look_each_time(
     monkeypatch.setattr(live, "LOOK_SECONDS", 0.2)
     monkeypatch.setattr(Live, "mark", counted)
 
-    async def visit(streams: Live, watch: Callable[..., Watcher]) -> None:
+    async def visit(_: Live, watch: Callable[..., Watcher]) -> None:
         watchers = [watch(session_id=number) for number in range(50)]
         for watcher in watchers:
             await watcher.hears("event: change")
@@ -174,7 +176,7 @@ def test_any_number_of_watchers_costs_one_look_each_time(
 
 
 def test_a_session_has_so_many_streams_and_the_oldest_gives_way(wallets: CreditWallet, wallet_id: int) -> None:
-    async def visit(streams: Live, watch: Callable[..., Watcher]) -> None:
+    async def visit(_: Live, watch: Callable[..., Watcher]) -> None:
         other = watch(session_id=2)
         await other.hears("retry")
         first = watch()
@@ -192,7 +194,7 @@ def test_a_session_has_so_many_streams_and_the_oldest_gives_way(wallets: CreditW
 def test_a_process_has_so_many_streams(wallets: CreditWallet, wallet_id: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "MAX_STREAMS", 3)
 
-    async def visit(streams: Live, watch: Callable[..., Watcher]) -> None:
+    async def visit(_: Live, watch: Callable[..., Watcher]) -> None:
         watchers = [watch(session_id=number) for number in range(3)]
         for watcher in watchers:
             await watcher.hears("retry")
@@ -234,9 +236,9 @@ def test_no_stream_goes_on_for_ever(wallets: CreditWallet, wallet_id: int, monke
 
 
 def test_who_takes_nothing_is_given_up(wallets: CreditWallet, wallet_id: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live.deadlines, "CLIENT_SECONDS", 0.05)
+    monkeypatch.setattr(deadlines, "CLIENT_SECONDS", 0.05)
 
-    async def visit(streams: Live, watch: Callable[..., Watcher]) -> None:
+    async def visit(streams: Live, _: Callable[..., Watcher]) -> None:
         async def never(*_: Any) -> Any:
             await asyncio.Event().wait()
 

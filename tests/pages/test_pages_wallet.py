@@ -170,7 +170,8 @@ def test_an_entry_says_everything(owner: Visitor, wallets: CreditWallet, wallet:
 
 
 def test_spending_adds_up(owner: Visitor, wallets: CreditWallet, wallet: CreatedWallet) -> None:
-    total = sum(-entry.amount for entry in wallets.history(wallet.wallet_id, limit=100) if entry.txn_type == "charge")
+    entries = wallets.history(wallet.wallet_id, limit=100)
+    total = sum((-entry.amount for entry in entries if entry.txn_type == "charge"), Decimal())
     for query in ("by=key", "by=item&every=week", "by=tool&every=month", "by=key&range=12m", "by=nothing_has_this"):
         said = text_of(owner.get(f"/wallet/spending?{query}").text)
         assert f"¥{int(total)} in 10 calls" in said, (query, said)
@@ -195,9 +196,7 @@ def test_spending_shows_what_can_be_shown_of_any_range(owner: Visitor) -> None:
     assert owner.get("/wallet/spending?by=%3Cx%3E").status_code == 422
 
 
-def test_too_many_values_are_not_grouped(
-    owner: Visitor, wallets: CreditWallet, wallet: CreatedWallet, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_too_many_values_are_not_grouped(owner: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("credit_wallet.pages.owner.readings.USAGE_PAGE", 2)
     monkeypatch.setattr("credit_wallet.pages.owner.readings.MAX_PAGES", 3)
     said = text_of(owner.get("/wallet/spending?by=tool").text)
@@ -242,9 +241,9 @@ def test_what_needs_the_owner_is_said_first(api: Api, wallets: CreditWallet, wal
 
     assert "¥350.5 ends soon It ends in 9 days, on 27 May 2026." in attention()
     wallets.configure(wallet_id, low_balance_yen=5_000)
-    assert "The balance is low It is below ¥5,000. Pay in" in attention()
+    assert "The balance is running low It is below ¥5,000. Pay in" in attention()
     wallets.configure(wallet_id, budget_mode="cap")
-    assert "A budget is used up" in attention()
+    assert "A budget stops every call" in attention()
     wallets.targets.set(wallet_id, [], mail=True, private=False)
     wallets.freeze(wallet_id, reason="fraud", note="not for the owner")
     assert "This wallet is frozen" in attention()
@@ -321,7 +320,11 @@ def test_the_pace_of_a_cycle_ends_at_what_is_spent() -> None:
         "monthly_budget_yen": 100,
     }
     pace = pace_of(report, forecast, datetime(2026, 5, 3, 12, tzinfo=UTC), [50, 80, 100], 310, 100)
-    assert [(day.day, spent, so_far) for day, spent, so_far in pace.days] == [(1, 0, 0), (2, 13, 13), (3, 7, 20)]
+    assert [(day.day, int(spent), int(so_far)) for day, spent, so_far in pace.days] == [
+        (1, 0, 0),
+        (2, 13, 13),
+        (3, 7, 20),
+    ]
     assert pace.line.startswith("0.0,100.0 10.0,100.0 20.0,")
     assert pace.line.endswith(f"{pace.now[0]},{pace.now[1]}")
     assert pace.now[0] == 25.0

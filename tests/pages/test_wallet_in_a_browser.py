@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from browsing import DESKTOP, PHONE, Look, Page, Screen, Watch, fits_its_width, no_axe_findings
 from site_of_pages import Site
@@ -26,7 +28,7 @@ def wallet(site: Site) -> CreatedWallet:
     return made
 
 
-def spend(site: Site, wallet: CreatedWallet, amount_yen: int, **said: object) -> None:
+def spend(site: Site, wallet: CreatedWallet, amount_yen: int, **said: Any) -> None:
     site.wallets.charge(wallet.wallet_id, amount_yen, idempotency_key=site.key(), **said)
 
 
@@ -134,7 +136,7 @@ def test_filters_apply_when_they_are_chosen(site: Site, page: Page, wallet: Crea
     page.get_by_label("Group by").select_option("tool")
     page.wait_for_url("**by=tool**")
     page.goto("/wallet/activity")
-    page.get_by_label("Type").select_option("topup")
+    page.get_by_label("Type", exact=True).select_option("topup")
     page.wait_for_url("**type=topup**")
     page.locator("tbody tr:not(.day)").first.wait_for()
     assert page.locator("tbody tr:not(.day)").count() == 2
