@@ -1,4 +1,4 @@
-"""Styles and scripts: named by what is in them, so that browsers may keep them for ever."""
+"""Styles and scripts: named by what is in them, so that browsers may keep them."""
 
 from __future__ import annotations
 

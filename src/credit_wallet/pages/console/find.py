@@ -43,7 +43,8 @@ async def _show(visit: Visit, words: str) -> Reply:
     entries: list[tuple[str, list[Any]]] = []
     payment = None
     if words:
-        wallets = (await _unless_refused(visit, "/operator/wallets", query=words, limit=WALLETS) or {}).get("wallets", [])
+        found = await _unless_refused(visit, "/operator/wallets", query=words, limit=WALLETS)
+        wallets = found["wallets"] if found else []
         if not is_token(words):
             for name in NAMES:
                 found = await _unless_refused(visit, "/operator/transactions", limit=ENTRIES, **{name: words})

@@ -10,19 +10,24 @@ from credit_wallet.pages.visit import Visit
 from credit_wallet.pages.words import text
 
 JOBS: Final = {
-    "expire_lots": text("Credit lapses"),
+    "expire": text("Credit lapses"),
     "credit_grants": text("Grants are credited"),
     "undo_abandoned": text("Abandoned purchases are undone"),
     "finish_transfers": text("Transfers are finished"),
     "seal": text("Entries are sealed"),
     "emit_seal": text("Seals are told"),
-    "prune_idempotency_keys": text("Old idempotency keys go"),
-    "prune_closed": text("Closed holds and purchases go"),
-    "count_totals": text("Totals are counted"),
-    "count_usage": text("Usage is counted"),
+    "alerts": text("Shares of budgets are told"),
     "watch_spending": text("Unusual spending is looked for"),
-    "deliver": text("Notices are sent"),
+    "count_usage": text("Usage is counted"),
+    "count_totals": text("Totals are counted"),
     "expiry_notices": text("Credit about to end is told"),
+    "budget_renewals": text("Budgets that start anew are told"),
+    "prune_idempotency_keys": text("Old idempotency keys go"),
+    "prune_notices": text("Old notices go"),
+    "prune_closed": text("Closed holds and purchases go"),
+    "prune_budgets": text("Old figures of budgets go"),
+    "reconcile": text("Payments are compared with Stripe"),
+    "topups": text("Automatic top-ups are made"),
 }
 """What jobs do, where their name does not say it."""
 

@@ -80,21 +80,10 @@ async def overview(visit: Visit) -> Reply:
         moved=[_moved(key, name, found) for key, name in FIGURES.items()],
         figures=FIGURES,
         cases=[(CASES[kind], cases[kind]) for kind in CASES if kind in cases],
-        health=await if_there(visit),
+        health=await visit.get("/operator/health"),
     )
 
 
 def _moved(key: str, name: str, found: Any) -> Moved:
     days = [Decimal(day[key]) for day in found["days"]]
     return Moved(key, name, days[-1], Decimal(found["last_week"][key]), [[value] for value in days])
-
-
-
-async def if_there(visit: Visit) -> Any:
-    """Until /operator/health is there."""
-    from credit_wallet.pages.api import Refused
-
-    try:
-        return await visit.get("/operator/health")
-    except Refused:
-        return None
