@@ -186,3 +186,15 @@ def test_files_are_named_by_what_is_in_them_and_kept(api: Api) -> None:
     assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
     assert api.get("/assets/pages.css").status_code == 404
     assert api.get("/assets/../app.py").status_code == 404
+
+
+@pytest.mark.usefixtures("nothing_is_believed_unseen")
+@pytest.mark.parametrize("path", ["/wallet/spending.csv", "/wallet/documents/2026-05/statement.csv"])
+def test_a_download_hands_out_the_new_secret_too(api: Api, wallet: CreatedWallet, clock: Clock, path: str) -> None:
+    visitor = Visitor(api).sign_in(wallet.owner_token)
+    before = dict(visitor.cookies)
+    clock.advance(minutes=11)
+    assert visitor.get(path).status_code == 200
+    assert visitor.cookies["cw_session"] != before["cw_session"]
+    clock.advance(minutes=2)
+    assert visitor.get("/wallet").status_code == 200

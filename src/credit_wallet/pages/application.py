@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from datetime import datetime
 from hashlib import sha256
 from traceback import format_exc
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 from credit_wallet.domain.sessions import OpenSession
@@ -51,6 +51,9 @@ _FOR_EVER: RawHeaders = [
 _TOP = ("/", "/dashboard", "/sign-in", "/sign-out")
 _ROOMS = (OWNER, FRAMED, CONSOLE, "/enter")
 
+_OWED = "credit_wallet.owed_cookies"
+"""In the state of a request: cookies that go out with its answer."""
+
 _log = Logger("credit_wallet.pages")
 
 
@@ -89,6 +92,7 @@ class Pages:
         if head := scope["method"] == "HEAD":
             scope = {**scope, "method": "GET", LOOKS_ONLY: True}
         reply = await self._answer(scope, receive)
+        send = _WithCookies(send, scope["state"].get(_OWED, [])).send
         origins = self._settings.frame_origins if path.startswith(f"{FRAMED}/") or path == FRAMED else ()
         if isinstance(reply, Answer):
             await reply.send([*page_headers(origins), request_id_of(scope["headers"])], send, head=head)
@@ -180,6 +184,7 @@ class Pages:
         in_frame = path == FRAMED or path.startswith(f"{FRAMED}/")
         cookies = cookies_of(scope["headers"])
         headers: RawHeaders = []
+        scope["state"][_OWED] = headers
         session, caller = await self._session(scope, cookies, headers, in_frame=in_frame)
         csrf = self._csrf(session, cookies, headers)
         scope["state"]["caller"] = caller
@@ -297,6 +302,29 @@ _TITLES = {
 }
 
 _KNOWN_TASTES: tuple[Taste, ...] = ("language", "theme", "zone")
+
+
+class _WithCookies:
+    """Sends an answer with the cookies that the visitor is owed, whatever kind of answer it is.
+
+    A new secret of a session that is not handed out would end it. Of a cookie that the answer sets, that one counts.
+    """
+
+    def __init__(self, send: Send, owed: RawHeaders) -> None:
+        self._send = send
+        self._owed = owed
+
+    async def send(self, message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start" and self._owed:
+            headers = list(message["headers"])
+            known = {_cookie_of(value) for name, value in headers if name == b"set-cookie"}
+            headers += [each for each in self._owed if _cookie_of(each[1]) not in known]
+            message = {**message, "headers": headers}
+        await self._send(message)
+
+
+def _cookie_of(value: bytes) -> bytes:
+    return value.partition(b"=")[0]
 
 
 def import_pages() -> None:

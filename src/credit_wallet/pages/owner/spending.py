@@ -27,6 +27,9 @@ RANGE_NAMES: Final = {
     "12m": text("12 months"),
 }
 
+FIRST_DAY: Final = date(2000, 1, 1)
+"""Before any ledger."""
+
 MAX_COLUMNS = 124
 """With more columns nobody sees one: longer periods are shown instead."""
 ROWS_SHOWN = 50
@@ -142,9 +145,9 @@ def _asked(visit: Visit, today: date) -> Asked:
         since = _a_year_of_months(today) if shown == "12m" else today - timedelta(days=RANGES[shown] - 1)
     else:
         shown = ""
-        until = min(until or today, today)
+        until = min(max(until or today, FIRST_DAY), today)
         since = since or until - timedelta(days=RANGES["30d"] - 1)
-    since, until = min(since, until), max(since, until)
+    since, until = max(FIRST_DAY, min(since, until)), min(max(since, until), today)
     wanted = query.get("every", "")
     default = "month" if shown == "12m" else "week" if shown == "90d" else "day"
     step = _coarse_enough(wanted if wanted in get_args(Step) else default, (until - since).days)
