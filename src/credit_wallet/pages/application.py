@@ -51,6 +51,7 @@ _FOR_EVER: RawHeaders = [
 _TOP = ("/", "/dashboard", "/sign-in", "/sign-out")
 _ROOMS = (OWNER, FRAMED, CONSOLE, "/enter")
 
+
 _log = Logger("credit_wallet.pages")
 
 

@@ -27,7 +27,9 @@ HEARTBEAT_SECONDS = 15.0
 """How often a quiet stream says that it is there, and its session is looked up."""
 
 LONGEST_SECONDS = 600.0
-MAX_STREAMS = 1_000
+MAX_STREAMS = 256
+"""A quarter of the connections that the service may have open: whoever calls the API finds one."""
+
 MAX_STREAMS_PER_SESSION = 6
 """As many connections as a browser has to one host; the oldest one gives way."""
 
