@@ -39,6 +39,7 @@ REASONS: Final = {
     "stolen_card": text("The card was reported stolen."),
     "authentication_required": text("The bank wants you to confirm the payment."),
     "card_declined": text("The bank has declined the card."),
+    "fraudulent": text("The bank has declined the card."),
     "generic_decline": text("The bank has declined the card."),
 }
 """Why automatic top-ups wait or have stopped, where we can say it in words."""
