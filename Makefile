@@ -11,7 +11,7 @@ PROSE := README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md docs examples packag
 COVERED_PERCENT := 94
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser-tools run demo test quick coverage check format openapi bench smoke generated-clients drill wide deploy-check container-steps soak lock hooks dist release postgres test-postgres clean
+.PHONY: help setup browser-tools run demo test quick coverage check format openapi bench smoke generated-clients drill screenshots readme-images wide deploy-check container-steps soak lock hooks dist release postgres test-postgres clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -89,6 +89,12 @@ generated-clients: setup  ## clients that generators write from the OpenAPI docu
 
 drill: setup  ## what one tenant at its worst does to another's charges, in each way, with 500,000 entries; a table
 	$(BIN)/python tests/support/neighbours.py
+
+screenshots: setup browser-tools  ## every page on phone and desktop, light and dark, English and Japanese, in build/screenshots; SHOTS="--only keys --axe" takes some
+	$(BIN)/python tests/support/screenshots.py $(SHOTS)
+
+readme-images: setup browser-tools  ## the screenshots that the README shows, in docs/images
+	$(BIN)/python tests/support/screenshots.py --readme
 
 wide: setup browser-tools  ## every test with all cases and examples, on every database that it names: an hour or more
 	WIDE=1 $(BIN)/python -m pytest -n auto --dist worksteal

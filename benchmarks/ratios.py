@@ -9,6 +9,7 @@ Markdown, as ``benchmarks/README.md`` has it.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
@@ -23,6 +24,8 @@ from reporting import Figure, Result, add_data_option, data_folder, number, pars
 from tigerbeetle_transfers import add_tigerbeetle_option
 
 HERE = Path(__file__).parent
+SUPPORT = str(HERE.parent / "tests" / "support")
+"""What benchmarks and tests share."""
 
 
 class Section(NamedTuple):
@@ -44,6 +47,7 @@ SECTIONS = {
     "search": Section("search", ("db",)),
     "alerts": Section("alert_job", ("data",)),
     "replay": Section("replay", ("db", "data")),
+    "pages": Section("pages", ("data",)),
     "amounts": Section("whole_yen", ("base", "rounds")),
 }
 
@@ -55,7 +59,7 @@ def main() -> None:
         given.data = data
         for name in given.sections or SECTIONS:
             file = Path(folder) / f"{name}.json"
-            subprocess.run(_command(SECTIONS[name], given, file), check=True)
+            subprocess.run(_command(SECTIONS[name], given, file), check=True, env={**os.environ, "PYTHONPATH": SUPPORT})
             results.append(json.decode(file.read_bytes(), type=Result))
     if given.json is not None:
         given.json.write_bytes(json.format(json.encode(results)))

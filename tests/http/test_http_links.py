@@ -9,6 +9,7 @@ import pytest
 from clock import Clock
 from databases import on_both_databases
 from http_answers import assert_problem
+from msgspec import convert
 from service import OPERATOR_KEY, Api
 
 from credit_wallet import CreditWallet
@@ -20,6 +21,7 @@ from credit_wallet.http.app import create_app
 from credit_wallet.http.app_settings import ServiceSettings
 from credit_wallet.http.metrics import Metrics
 from credit_wallet.wire.auth import Authenticator
+from credit_wallet.wire.link_bodies import WalletLink
 from credit_wallet.wire.operator_keys import operator_key
 from credit_wallet.wire.people import People
 
@@ -62,9 +64,9 @@ def test_a_link_leads_to_where_people_reach_the_service_and_lets_one_in(
 
 def test_an_allowed_origin_gets_the_same_link_for_its_frames(wallets: CreditWallet, wallet: CreatedWallet) -> None:
     with served(wallets, "https://app.example.com") as api:
-        link = api.post(at(wallet), OPERATOR_KEY).json()
-    secret = link["url"].removeprefix(f"{PUBLIC}/enter/")
-    assert link["frame_url"] == f"{PUBLIC}/framed/enter/{secret}"
+        link = convert(api.post(at(wallet), OPERATOR_KEY).json(), WalletLink)
+    secret = link.url.removeprefix(f"{PUBLIC}/enter/")
+    assert link.frame_url == f"{PUBLIC}/framed/enter/{secret}"
 
 
 def test_the_session_ends_with_the_key_that_asked_for_the_link(
@@ -101,7 +103,7 @@ def test_the_session_ends_with_the_key_that_asked_for_the_link(
     ids=str,
 )
 def test_what_a_link_may_not_be_is_refused(api: Api, wallet: CreatedWallet, body: dict[str, Any]) -> None:
-    assert_problem(api.call("POST", at(wallet), OPERATOR_KEY, json=body), 400, "invalid_request")
+    assert_problem(api.call("POST", at(wallet), OPERATOR_KEY, json=body), 422, "invalid_request")
 
 
 def test_nobody_is_let_in_to_a_wallet_that_is_closed_or_not_there(

@@ -183,7 +183,13 @@ def test_names_are_found_among_what_else_is_asked_for(wallets: CreditWallet, wal
     [entry] = wallets.transactions.find(**names)
     day = entry.occurred_at[:10]
     assert wallets.transactions.find(**names, query="order", item=entry.item, since=day) == [entry]
-    for other in ({"query": "nowhere"}, {"item": "other"}, {"since": "2027-01"}, {"until": "2020-01"}):
+    others: tuple[dict[str, Any], ...] = (
+        {"query": "nowhere"},
+        {"item": "other"},
+        {"since": "2027-01"},
+        {"until": "2020-01"},
+    )
+    for other in others:
         assert wallets.transactions.find(**names, **other) == []
 
 

@@ -41,12 +41,13 @@ def new_app(
     fast_lane: bool = True,
     metrics_key: OperatorKey | None = None,
     topup_url: str = TOPUP_URL,
+    metrics: Metrics | None = None,
     **settings: Any,
 ) -> AsgiApp:
     """The service's application on ``wallets``; ``settings`` are others of ``ServiceSettings``."""
     keys = (operator_key("operator", OPERATOR_KEY),)
     chosen = ServiceSettings(keys, topup_url, notify or NotifySettings(), metrics_key=metrics_key, **settings)
-    return create_app(wallets, chosen, Metrics(), payments=payments, fast_lane=fast_lane)
+    return create_app(wallets, chosen, metrics or Metrics(), payments=payments, fast_lane=fast_lane)
 
 
 class Api:

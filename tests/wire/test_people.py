@@ -359,15 +359,35 @@ def test_rotation_and_signing_out_count_at_once(wallets: CreditWallet, door: Doo
 
 
 def test_a_session_that_is_used_lasts_and_one_that_is_believed_still_ends(
-    wallets: CreditWallet, door: Door, clock: Clock
+    wallets: CreditWallet, door: Door, clock: Clock, seconds: Seconds
 ) -> None:
     begun = door.sign_in(wallets.create().owner_token)
     for _ in range(4):
         clock.advance(minutes=29)
+        seconds.now += 29 * 60
         assert door.opens(begun)
         assert door.opens(begun)
     clock.advance(minutes=30)
     assert not door.opens(begun)
+
+
+def test_the_use_of_a_session_is_written_once_a_minute(
+    wallets: CreditWallet, door: Door, clock: Clock, seconds: Seconds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[OpenSession] = []
+    note_use = wallets.sessions.note_use
+
+    def noting(session: OpenSession) -> None:
+        written.append(session)
+        note_use(session)
+
+    monkeypatch.setattr(wallets.sessions, "note_use", noting)
+    begun = door.sign_in(wallets.create().owner_token)
+    for _ in range(360):
+        assert door.opens(begun)
+        clock.advance(seconds=0.5)
+        seconds.now += 0.5
+    assert len(written) == 2
 
 
 def test_a_database_that_takes_no_writes_still_shows_pages(

@@ -31,7 +31,7 @@ commands = click.Group("wallet", help="Create, show and configure wallets and th
 STATUSES = ("low", "in_debt", "exhausted", "disabled", "closed", "failed_topup")
 _KEYS = ("wallet_id", "label", "reference", "created_at", "balance", "spent")
 SERVED_AT = "http://127.0.0.1:8787"
-"""Where ``credit-wallet serve`` listens unless it is told otherwise."""
+"""Where ``credit-wallet serve`` listens by default."""
 
 SORTS = (*_KEYS, *(f"-{key}" for key in _KEYS))
 

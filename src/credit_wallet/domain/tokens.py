@@ -1,6 +1,6 @@
 """Bearer tokens: ``cw_live_<43 base62><6 checksum>`` of wallets, ``cw_seller_…`` of sellers, ``cw_operator_…``.
 
-Secrets of sessions and links look the same (``cw_session_…``, ``cw_link_…``), and are no bearer tokens.
+Secrets of sessions and links look the same (``cw_session_…``, ``cw_link_…``), but no call takes them as tokens.
 
 The 43 digits carry 256 random bits; the checksum (CRC-32 of what stands before it, in base62) lets a typing error or a
 scanner's false alarm be recognised without a database. Only a token's SHA-256 is stored, with its first characters for

@@ -13,7 +13,8 @@ from credit_wallet.domain.ledger_overview import LedgerOverview
 from credit_wallet.domain.topup_status import TopupStatus
 from credit_wallet.domain.totals import LedgerTotals
 from credit_wallet.domain.views import DeliveryView, TopupCase
-from credit_wallet.http.dependencies import GivenWallets
+from credit_wallet.http.dependencies import GivenMetrics, GivenWallets
+from credit_wallet.http.health import health_of
 from credit_wallet.http.lanes import on_lane
 from credit_wallet.http.notice_routes import Before, Status
 from credit_wallet.http.payment_routes import TopupCursor, TopupId
@@ -22,6 +23,7 @@ from credit_wallet.ledger.ledger import MAX_PAGE
 from credit_wallet.ledger.reading_lanes import FIGURES, OPERATORS
 from credit_wallet.rules.topup_advice import case_of
 from credit_wallet.wire.replies import Resent, TopupCasePage
+from credit_wallet.wire.service_health import ServiceHealth
 
 TAG = "Operator: all wallets"
 MAX_TOPUPS = 200
@@ -62,6 +64,17 @@ def get_overview(
     usually within half a minute: `counted_at` and `counted_to` say as of when.
     """
     return wallets.ledger_overview(zone=zone)
+
+
+@get("/operator/health", **route(TAG, needs="view"))
+@on_lane(FIGURES)
+def get_service_health(wallets: GivenWallets, metrics: GivenMetrics) -> ServiceHealth:
+    """Get the service's health
+
+    How the ledger and the process that answers are: what needs a look, the database, background jobs, queues, seals,
+    and what was committed and answered in the last minute. With several processes, each answers for itself.
+    """
+    return health_of(wallets, metrics)
 
 
 @get("/operator/topups", **route(TAG, needs="view"))
@@ -128,6 +141,7 @@ def resend_delivery(delivery_id: DeliveryId, wallets: GivenWallets) -> Resent:
 ALL_WALLETS_ROUTES = (
     get_totals,
     get_overview,
+    get_service_health,
     list_topups_of_all,
     get_topup_of_all,
     list_deliveries_of_all,

@@ -53,9 +53,14 @@ class WaitingWork:
 
     def renew(self, wallets: CreditWallet) -> None:
         """Read it again if it is ``BACKLOG_SECONDS`` old. Raises ``DatabaseError``."""
-        if monotonic() >= self._until:
+        self.renewed(wallets)
+
+    def renewed(self, wallets: CreditWallet) -> Backlog:
+        """The same, and what it is."""
+        if self._backlog is None or monotonic() >= self._until:
             self._backlog = wallets.maintenance.backlog()
             self._until = monotonic() + BACKLOG_SECONDS
+        return self._backlog
 
     def families(self) -> Iterator[Metric]:
         """The figures, none before they were read."""

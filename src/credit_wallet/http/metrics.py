@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from platform import python_version
 from time import monotonic
 
 from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
 from prometheus_client import Counter as PrometheusCounter
+from prometheus_client.samples import Sample
 
 from credit_wallet.domain.commands import Command, CreditGrant, SettleTopup, Topup
 from credit_wallet.domain.money import MICROS
 from credit_wallet.domain.outcomes import Outcome
 from credit_wallet.errors import WalletError
 from credit_wallet.http.figures import Families, WaitingWork, job_families
+from credit_wallet.http.lately import Lately
 from credit_wallet.http.traffic import Traffic
 from credit_wallet.ledger.rail import Outcomes
 from credit_wallet.ledger.reading_lanes import FIGURES
 from credit_wallet.ledger.wallet import CreditWallet
+from credit_wallet.stores.jobs.growth import Backlog
 from credit_wallet.version import __version__
 from credit_wallet.worker import Runs
 
@@ -27,7 +31,7 @@ TOTALS_SECONDS = 10.0
 """How long the sums over all wallets are good for: they read every wallet's row."""
 
 _BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
-_SECONDS_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5)
+SECONDS_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5)
 
 
 class Metrics:
@@ -46,7 +50,7 @@ class Metrics:
         self._commit_seconds = Histogram(
             "credit_wallet_rail_commit_seconds",
             "Seconds from taking a batch to its durable commit.",
-            buckets=_SECONDS_BUCKETS,
+            buckets=SECONDS_BUCKETS,
             registry=self.registry,
         )
         self._outcomes = PrometheusCounter(
@@ -74,6 +78,9 @@ class Metrics:
             "clock_ahead_seconds",
             "By how much the machine's clock was set ahead, or back, and is not believed; else 0.",
         )
+        self.began = monotonic()
+        self.runs: Callable[[], Sequence[Runs]] = tuple
+        self.committed = Lately(self._committed)
         self._totals_until = 0.0
         self._waiting_work = WaitingWork()
         self._reading = asyncio.Lock()
@@ -87,11 +94,13 @@ class Metrics:
             ("version", "python", "database"),
             registry=self.registry,
         )
+        self.runs = runs
         build.labels(__version__, python_version(), database).set(1)
         self.registry.register(Families(lambda: job_families(runs())))
 
     def batch(self, commands: Sequence[Command], outcomes: Outcomes, seconds: float) -> None:
         """Record a batch; called by the rail's thread."""
+        self.committed.tick()
         self._batch_size.observe(len(commands))
         self._commit_seconds.observe(seconds)
         counts: Counter[tuple[type[Command], str]] = Counter()
@@ -106,6 +115,16 @@ class Metrics:
                 self._topups.inc(outcome.amount_micros / MICROS)
         for (kind, result), number in counts.items():
             self._outcomes.labels(kind.__struct_config__.tag, result).inc(number)
+
+    def waiting_work(self, wallets: CreditWallet) -> Backlog:
+        """What waits in the database, as it was within the last minute. Raises ``DatabaseError``."""
+        return self._waiting_work.renewed(wallets)
+
+    def _committed(self) -> list[float]:
+        """Commands that batches carried, and the batches by how long they took."""
+        [commands] = [each.value for each in _samples(self._batch_size) if each.name.endswith("_sum")]
+        cumulated = [each.value for each in _samples(self._commit_seconds) if each.name.endswith("_bucket")]
+        return [commands, *(above - below for below, above in pairwise((0.0, *cumulated)))]
 
     async def read(self, wallets: CreditWallet, *, money: bool = True) -> bytes:
         """The figures as they are now, those of ``money`` included or left out. The sums are read on their own lane and
@@ -145,6 +164,11 @@ class Metrics:
 
     def _gauge(self, name: str, what: str, registry: CollectorRegistry | None = None) -> Gauge:
         return Gauge(f"credit_wallet_{name}", what, registry=registry or self.registry)
+
+
+def _samples(figure: Histogram) -> Iterator[Sample]:
+    for family in figure.collect():
+        yield from family.samples
 
 
 def _brought_credit(command: Command, outcome: Outcome) -> bool:

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 
 from credit_wallet.domain.cycle import format_instant
+from credit_wallet.http.lately import Lately
 from credit_wallet.telemetry import logs_from, write_entries
 from credit_wallet.wire.asgi import GOES_ON, REFUSED, ROUTE, RawHeaders, Scope, Send
 from credit_wallet.wire.auth import Caller
@@ -79,11 +80,13 @@ class Traffic:
         self._passed = 0.0
         self._counts: dict[tuple[str, str, int], int] = {}
         self._times: dict[tuple[str, str], _Times] = {}
+        self.lately = Lately(self._by_seconds)
         self._lines = _Lines() if writes and logs_from("info") else None
 
     def answered(self, answer: Answered) -> None:
         """Record a request that was answered just now."""
         seconds = perf_counter() - answer.began
+        self.lately.tick()
         method = _method(answer)
         counted = answer.route, method, answer.status
         self._counts[counted] = self._counts.get(counted, 0) + 1
@@ -95,6 +98,18 @@ class Traffic:
         times.sum += seconds
         if self._lines is not None and (answer.code is not None or self._is_sampled()):
             self._lines.put(_Said(time(), answer, seconds))
+
+    def by_status(self) -> dict[str, int]:
+        """How many requests were answered with each status."""
+        numbers: dict[str, int] = {}
+        for (_, _, status), number in sorted(self._counts.items(), key=lambda each: each[0][2]):
+            numbers[str(status)] = numbers.get(str(status), 0) + number
+        return numbers
+
+    def _by_seconds(self) -> list[float]:
+        """How many requests took how long, by ``SECONDS_BUCKETS``."""
+        routes = [each.buckets for each in list(self._times.values())]
+        return [float(sum(numbers)) for numbers in zip(*routes, strict=True)] or [0.0] * (len(SECONDS_BUCKETS) + 1)
 
     def _is_sampled(self) -> bool:
         """Every n-th request, so that a share is kept without chance."""

@@ -22,7 +22,7 @@ from credit_wallet.rules.events import ledger_sealed
 from credit_wallet.stores import grant_rows
 from credit_wallet.stores.jobs import budget_renewals, lot_notices, pruning, seals, spending_hours, usage
 from credit_wallet.stores.jobs.budget_pruning import prune_budgets
-from credit_wallet.stores.jobs.growth import Backlog, Days, Kept, backlog, growth
+from credit_wallet.stores.jobs.growth import Backlog, Days, Kept, backlog, growth, latest_migration
 from credit_wallet.stores.notification_rows import SQL
 from credit_wallet.stores.outbox import put_event
 from credit_wallet.telemetry import Logger
@@ -70,6 +70,14 @@ class Maintenance:
     def backlog(self) -> Backlog:
         """What waits to be done, and the size of the database; reads every top-up's row."""
         return backlog(self._ledger.reader.source)
+
+    def database_kind(self) -> str:
+        """``sqlite`` or ``postgresql``."""
+        return "postgresql" if self._ledger.reader.source.dialect else "sqlite"
+
+    def latest_migration(self) -> str:
+        """The name of the latest migration that the database has."""
+        return latest_migration(self._ledger.reader.source)
 
     def growth(self, days: Days) -> list[Kept]:
         """Every table with rows: for how long they are kept, how many there are, and since when; reads all of them."""

@@ -24,7 +24,7 @@ _CSRF_BYTES = 24
 class Sessions:
     """``wallets.sessions``: begin a session of somebody who has a token, find it by its secret, end it.
 
-    A session ends 30 minutes after its last use and 12 hours after it began. It opens nothing by itself: whoever asks
+    A session ends 30 minutes after its last use and 12 hours after it began. It opens nothing on its own: whoever asks
     for it looks up what it was opened with, which may have ended.
     """
 
@@ -88,7 +88,7 @@ class Sessions:
         return new if is_new else None
 
     def end(self, secret: str) -> None:
-        """End a session. What is no session, or not any more, is left as it is."""
+        """End a session. Nothing happens when it has ended, or never was one."""
         with suppress(Unauthorized):
             self._change(self.open(secret).wallet_id or 0, session_rows.end, token_hash(secret))
 
@@ -113,7 +113,7 @@ class Sessions:
         return done
 
     def _write(self, wallet_id: int, job: Callable[..., T], *args: Any) -> T:
-        """In one transaction, on the lane of a wallet. Signing in and out is no act: the log does not have it."""
+        """In one transaction, on the lane of a wallet. Signing in and out leaves nothing in the log of acts."""
         now = self._ledger.clock()
         return self._ledger.lanes.of(wallet_id).call(lambda store: store.run_until_known(job, *args, now))
 

@@ -1,4 +1,4 @@
-"""A wallet's ledger entries, newest first."""
+"""A wallet's ledger entries, newest first, and whether anything has changed since."""
 
 from __future__ import annotations
 
@@ -12,6 +12,17 @@ class WalletHistory:
     """The lists of entries that ``CreditWallet`` has."""
 
     _ledger: Ledger
+
+    def changes(self, wallet_id: int | None = None) -> str:
+        """A short text that is another one as soon as something of the wallet has changed, or of the whole ledger.
+
+        Of a wallet: money, holds, settings, keys, budgets, top-ups, notices, or that its usage has been counted.
+        Compare it with the one before, for equality alone. It sees what every process has committed, takes no lock, and
+        costs one statement of a few look-ups. Raises ``WalletNotFound``.
+        """
+        from credit_wallet.ledger.changes import changes_of
+
+        return changes_of(self._ledger, wallet_id)
 
     def history(
         self,

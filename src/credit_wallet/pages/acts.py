@@ -127,14 +127,27 @@ _FIELDS: Final = {
     "thresholds_pct": text("Notices at shares of the budget"),
     "time_zone": text("Time zone"),
     "to_wallet_id": text("To wallet"),
-    "txn_id": text("Entry"),
+    "unit": text("Counted in"),
     "version": text("Version"),
+    "week_start": text("Week begins on"),
     "window": text("Every"),
 }
 """What changed, by its name in the act."""
 
-_UNSAID: Final = frozenset(("sha256", "frozen_reason", "closing_at", "closed_at", "wallet_id", "key_id", "actor"))
-"""What tells a person nothing beside the rest."""
+_UNSAID: Final = frozenset(
+    ("amount", "txn_id", "sha256", "frozen_reason", "closing_at", "closed_at", "wallet_id", "key_id", "actor")
+)
+"""What tells a person nothing beside the rest, and the amount, which stands beside the title."""
+
+_SAID: Final = {
+    "budget_mode": {"alert": text("alerts only"), "cap": text("charges are refused")},
+    "mode": {"alert": text("alerts only"), "cap": text("charges are refused")},
+    "unit": {"yen": text("yen"), "calls": text("calls")},
+    "window": {"hour": text("hour"), "day": text("day"), "week": text("week"), "month": text("month")},
+    "week_start": {"monday": text("Monday"), "sunday": text("Sunday")},
+    "language": {"en": "English", "ja": "日本語"},
+}
+"""Values that are words of a fixed set."""
 
 _AMOUNTS: Final = ("amount", "limit", "raised_limit")
 _BY: Final = {
@@ -219,6 +232,8 @@ def _value(words: Words, formats: Formats, name: str, value: Any) -> Markup:
         return words.say(_YES if value else _NO)
     if name.endswith("_yen") or name in _AMOUNTS or name in ("auto_topup_threshold", "auto_topup_amount"):
         return formats.money(value) if _is_amount(value) else Markup("{}").format(value)
+    if isinstance(value, str) and value in _SAID.get(name, {}):
+        return words.say(_SAID[name][value])
     if name == "overlap_seconds":
         return Markup("{}").format(formats.duration(value))
     if isinstance(value, str) and _MOMENT.fullmatch(value):

@@ -35,5 +35,13 @@ DONE: Final = {
     "secret-registered": text("Your key opens the wallet now."),
     "secret-removed": text("The key opens nothing any more."),
     "erased": text("What the wallet had of people is erased."),
+    "paid-back": text("It is on its way back to the card."),
+    "given-up": text("The payment is given up."),
+    "resent": text("The notice is on its way again."),
+    "key-ended": text("The key opens nothing any more."),
+    "operator-revoked": text("The operator is removed; all keys and sessions have ended."),
+    "seller-revoked": text("The seller is removed."),
+    "prices-applied": text("The prices count now."),
+    "prices-same": text("These are the prices that count already; nothing has changed."),
     "wallet-there": text("A wallet has this reference already: this one. Nothing was made."),
 }

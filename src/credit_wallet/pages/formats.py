@@ -59,9 +59,9 @@ class Formats:
         fraction = Markup('<span class="fraction">.{}</span>').format(rest) if dot else Markup()
         sign = MINUS if value < 0 else ""
         before, after = ("", "円") if self.language == "ja" else ("¥", "")
-        unit = Markup('<span class="unit">{}</span>')
+        unit = Markup('<span class="after">{}</span>')
         return Markup('<data class="money" value="{}">{}{}{}{}{}</data>').format(
-            amount, sign, unit.format(before) if before else "", whole, fraction, unit.format(after) if after else ""
+            amount, sign, before, whole, fraction, unit.format(after) if after else ""
         )
 
     def compact(self, amount: str | int | Decimal) -> str:
@@ -185,6 +185,13 @@ class Formats:
     def until(self, instant: str | datetime) -> str:
         """How long it is until an instant: ``3 hours``."""
         return self.duration(max((self.local(instant) - self.now).total_seconds(), 0))
+
+    def size(self, count: int) -> str:
+        """Bytes in the largest unit that fits: ``1.4 GB``."""
+        for unit, name in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
+            if count >= unit:
+                return f"{count / unit:,.1f} {name}"
+        return f"{count} B"
 
     def local(self, instant: str | datetime) -> datetime:
         """An instant in the zone; a date alone is that day's start there."""

@@ -77,7 +77,7 @@ _NOT_YOU = text("The bank wanted to know that it is you, and the answer did not 
 _LIMIT = text("The card's limit is reached. Pay with another card, or ask your bank.")
 _TYPED = text("A figure of the card was mistyped, or the card has expired. Check it and try again.")
 _LATE = text("It was not paid in time. Begin again.")
-_GIVEN_UP = text("It was given up before anything was paid.")
+_GIVEN_UP = text("It was given up, or its time was over, before anything was paid.")
 _NOT_SENT = text("It did not reach Stripe, so nothing was taken. Begin again.")
 
 REASONS: Final[dict[str, str]] = {
@@ -96,8 +96,8 @@ REASONS: Final[dict[str, str]] = {
     **dict.fromkeys(("authentication_required", "authentication_not_handled"), _NOT_YOU),
     **dict.fromkeys(("payment_intent_authentication_failure", "approve_with_id"), _NOT_YOU),
     **dict.fromkeys(("card_velocity_exceeded", "withdrawal_count_limit_exceeded"), _LIMIT),
-    **dict.fromkeys(("expired", "payment_intent_payment_attempt_expired", "abandoned"), _LATE),
-    **dict.fromkeys(("requested_by_customer", "duplicate", "automatic", "void_invoice"), _GIVEN_UP),
+    **dict.fromkeys(("payment_intent_payment_attempt_expired", "abandoned"), _LATE),
+    **dict.fromkeys(("expired", "requested_by_customer", "duplicate", "automatic", "void_invoice"), _GIVEN_UP),
     **dict.fromkeys(("unknown_to_stripe", "never_sent"), _NOT_SENT),
     "generic_decline": text(
         "The card was declined, and its bank does not say why. Pay with another card, or ask the bank."

@@ -121,7 +121,7 @@ class Pace(NamedTuple):
     marks: list[Mark]
     ticks: list[tuple[Decimal, float]]
     days: list[tuple[date, Decimal, Decimal]]
-    """Each day, what was spent on it, and in all by its end."""
+    """Each day, what was spent on it, and in all by its end; none of a wallet whose calls are not counted by day."""
     first: date
     last: date
     low: Decimal
@@ -141,9 +141,9 @@ def pace_of(
     year, month = map(int, forecast["billing_cycle"].split("-")[:2])
     first, length = date(year, month, 1), monthrange(year, month)[1]
     spent, projected = Decimal(forecast["spent"]), Decimal(forecast["projected_cycle_spend"])
-    days = _days_of(report, first, now.date(), spent)
+    days = _days_of(report, first, now.date(), spent) if report["counted_from"] is not None else []
     at = min((now.day - 1 + (now.hour * 60 + now.minute) / 1440) / length, 1.0)
-    low, high = sorted((projected, spent + _recent(days) * Decimal((1 - at) * length)))
+    low, high = sorted((projected, spent + _recent(days) * Decimal((1 - at) * length) if days else projected))
     budget = Decimal(forecast["monthly_budget_yen"])
     top = round_up(max(budget, high))
 
@@ -180,7 +180,7 @@ def _days_of(
     for row in report["rows"]:
         day = date.fromisoformat(row["period"])
         if first <= day <= today:
-            by_day[day] = by_day.get(day, ZERO) + Decimal(row["amount"]) - Decimal(row["refunded"])
+            by_day[day] = by_day.get(day, ZERO) + Decimal(row["amount"])
     uncounted = spent - sum(by_day.values(), ZERO)
     began = min(by_day, default=today) if report["is_current"] else today
     by_day[began] = by_day.get(began, ZERO) + uncounted

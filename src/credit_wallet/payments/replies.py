@@ -68,7 +68,7 @@ class TopupOptions(Struct, frozen=True):
 class TopupReply(Struct, frozen=True):
     """A top-up with what is needed to pay it.
 
-    ``method`` is the one that it was asked for by, None for any; ``credit_txn_id`` is the entry that credited it.
+    ``method`` is the one that was asked for, if any; ``credit_txn_id`` is the entry that credited it.
     """
 
     topup_id: str

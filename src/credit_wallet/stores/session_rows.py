@@ -74,8 +74,10 @@ def begin(connection: Connection, new: NewSession, earlier_hash: str | None, now
 
 
 def note_use(connection: Connection, session_id: int, wallet_id: int, now: datetime) -> None:
-    """Note that a session was used."""
-    connection.execute(SQL["note_use"], {"session_id": session_id, "wallet_id": wallet_id, "now": format_instant(now)})
+    """Note that a session was used, unless that was noted within the last minute."""
+    named = {"session_id": session_id, "wallet_id": wallet_id, "now": format_instant(now)}
+    noted_before = format_instant(now - sessions.USE_IS_NOTED_AFTER)
+    connection.execute(SQL["note_use"], {**named, "noted_before": noted_before})
 
 
 def rotate(connection: Connection, secret_hash: str, new_hash: str, now: datetime) -> bool:

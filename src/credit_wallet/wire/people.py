@@ -97,7 +97,7 @@ class People:
         self._limit.remember(address, digest)
         caller, ends_at = await self._caller_of(session)
         if is_use and session.use_is_due:
-            await self._note_use(session)
+            await self._note_use(session, digest)
         return (session if ends_at is None else _until(session, ends_at)), caller
 
     async def rotate(self, secret: str, address: str) -> str | None:
@@ -112,7 +112,7 @@ class People:
         return new
 
     async def end(self, secret: str) -> None:
-        """Sign out. What is no session is left as it is."""
+        """Sign out. Nothing happens when the session has ended."""
         with suppress(Unauthorized):
             session = await self._opened(secret, token_digest(secret))
             await self._write(session.wallet_id, self._wallets.sessions.end, secret)
@@ -161,7 +161,7 @@ class People:
             self._remembered[digest] = _Remembered(now, session)
         return session
 
-    async def _note_use(self, session: OpenSession) -> None:
+    async def _note_use(self, session: OpenSession, digest: bytes) -> None:
         """One at a time, so that a database that takes no writes now does not take the threads of those who read."""
         if self._notes_use:
             return
@@ -169,6 +169,7 @@ class People:
         try:
             with suppress(RailBusy, DatabaseError, ServiceBusy, ShareExceeded):  # the next request notes it
                 await self._write(session.wallet_id, self._wallets.sessions.note_use, session)
+                self._remembered.pop(digest, None)
         finally:
             self._notes_use = False
 

@@ -23,6 +23,7 @@ from credit_wallet.wire.bodies import (
     RotateBody,
 )
 from credit_wallet.wire.replies import Health, Identity
+from credit_wallet.wire.service_health import ServiceHealth
 
 T = TypeVar("T")
 
@@ -102,6 +103,10 @@ class AsyncWalletClient(AsyncMovements):
     async def overview(self, *, zone: str = "UTC") -> LedgerOverview:
         """The whole ledger at a glance, by days of ``zone``, and what needs a person. For the operator."""
         return await self._send(calls.get("/operator/overview", read_as(LedgerOverview), zone=zone))
+
+    async def service_health(self) -> ServiceHealth:
+        """How the ledger and the process that answers are, and what needs a look. For the operator."""
+        return await self._send(calls.get("/operator/health", read_as(ServiceHealth)))
 
     async def latest_seal(self) -> Anchor:
         """The latest seal of the ledger, to be kept elsewhere. For the operator. Raises ``SealNotFound``."""

@@ -23,6 +23,7 @@ from credit_wallet.wire.bodies import (
     RotateBody,
 )
 from credit_wallet.wire.replies import Health, Identity
+from credit_wallet.wire.service_health import ServiceHealth
 
 T = TypeVar("T")
 
@@ -100,6 +101,10 @@ class WalletClient(Movements):
     def overview(self, *, zone: str = "UTC") -> LedgerOverview:
         """The whole ledger at a glance, by days of ``zone``, and what needs a person. For the operator."""
         return self._send(calls.get("/operator/overview", read_as(LedgerOverview), zone=zone))
+
+    def service_health(self) -> ServiceHealth:
+        """How the ledger and the process that answers are, and what needs a look. For the operator."""
+        return self._send(calls.get("/operator/health", read_as(ServiceHealth)))
 
     def latest_seal(self) -> Anchor:
         """The latest seal of the ledger, to be kept elsewhere. For the operator. Raises ``SealNotFound``."""

@@ -1,12 +1,14 @@
-"""Pages of one wallet: for its owner, and for operators who look at it."""
+"""Pages of one wallet: for its owner, and for operators who look at it. Each module declares its own; none decides anything."""
 
 from credit_wallet.pages.owner import (  # noqa: F401 - each declares its pages
     activity,
     auto_topup,
     budgets,
+    credit,
     documents,
     keys,
     live,
+    log,
     notices,
     overview,
     pay_in,

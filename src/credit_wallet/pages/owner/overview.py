@@ -33,6 +33,7 @@ async def overview(visit: Visit) -> Reply:
     topups = await if_allowed(visit, "/credit/topups", limit=1)
     formats = Formats(visit.words.language, wallet["time_zone"])
     now = formats.local(visit.now)
+    has_spent = _has_spent(wallet, report)
     budgets = _tightest(wallet["budgets"])
     since = formats.local(report["since"]).date()
     return await visit.show(
@@ -49,7 +50,9 @@ async def overview(visit: Visit) -> Reply:
         days=by_day(wallet["recent_transactions"][:ENTRIES_SHOWN], formats),
         last_topup=topups["topups"][0] if topups and topups["topups"] else None,
         ends_soon=_ends_soon(wallet["next_expiring"]),
-        has_spent=_has_spent(wallet, report),
+        is_counted=report["counted_from"] is not None,
+        has_spent=has_spent,
+        is_new=not has_spent and not Decimal(wallet["debt"]) and wallet["closed_at"] is None,
         width=CHART_WIDTH,
         height=CHART_HEIGHT,
     )

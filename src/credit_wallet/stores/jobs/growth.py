@@ -147,6 +147,12 @@ def backlog(source: Source) -> Backlog:
     return Backlog(events, oldest, deliveries, dead, dict(source.rows(sql["topups_by_status"], {})), int(size))
 
 
+def latest_migration(source: Source) -> str:
+    """The name of the latest migration that was applied."""
+    [(name,)] = source.rows(statements("growth.sql", source.dialect)["latest_migration"], {})
+    return str(name)
+
+
 def _day(text: str) -> str:
     """A day or a month, also of a day that idempotency keys have as a number."""
     return day_of_number(text) if text.isdigit() else text[: len("2026-01-01")]

@@ -14,3 +14,6 @@ SELECT status, count(*) FROM am_credit_topup GROUP BY status;
 
 -- database_bytes: pages of the file
 SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size();
+
+-- latest_migration: the name of the latest migration that was applied
+SELECT max(name) FROM credit_wallet_migration;

@@ -22,9 +22,9 @@ WHERE wallet_id = :wallet_id AND opened_by = :opened_by AND session_id IN (
     LIMIT 1000 OFFSET :max
 );
 
--- note_use: that it was used
+-- note_use: that it was used, unless that was noted lately
 UPDATE am_credit_session SET used_at = :now
-WHERE session_id = :session_id AND wallet_id = :wallet_id AND used_at < :now;
+WHERE session_id = :session_id AND wallet_id = :wallet_id AND used_at <= :noted_before;
 
 -- rotate: another secret, unless it has another one already
 UPDATE am_credit_session SET secret_hash = :new_hash, earlier_hash = :secret_hash, rotated_at = :now
