@@ -20,8 +20,8 @@ CONSENTS = 10
 FIGURES = ("auto_topup_threshold", "auto_topup_amount", "auto_topup_daily_yen", "auto_topup_monthly_yen")
 
 TOPUP_STATUS: Final = {
-    "requested": text("On its way"),
-    "pending": text("On its way"),
+    "requested": text("Processing"),
+    "pending": text("Processing"),
     "requires_action": text("Needs your attention"),
     "succeeded": text("Paid"),
     "credited": text("Credited"),
