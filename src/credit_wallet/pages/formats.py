@@ -186,6 +186,13 @@ class Formats:
         """How long it is until an instant: ``3 hours``."""
         return self.duration(max((self.local(instant) - self.now).total_seconds(), 0))
 
+    def size(self, count: int) -> str:
+        """Bytes in the largest unit that fits: ``1.4 GB``."""
+        for unit, name in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
+            if count >= unit:
+                return f"{count / unit:,.1f} {name}"
+        return f"{count} B"
+
     def local(self, instant: str | datetime) -> datetime:
         """An instant in the zone; a date alone is that day's start there."""
         at = datetime.fromisoformat(instant) if isinstance(instant, str) else instant

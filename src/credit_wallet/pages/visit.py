@@ -114,6 +114,11 @@ class Visit:
         """A parameter of the address that is an id."""
         return int(self.params[name])
 
+    @property
+    def zone(self) -> str:
+        """The time zone of pages that are of no wallet: the visitor's own, where it is known."""
+        return self._tastes.get("zone") or "UTC"
+
     def allows(self, permission: str) -> bool:
         """Whether to offer what needs ``permission``; the API decides whether it may be done."""
         return self.caller is not None and permission in self.caller.permissions
@@ -173,7 +178,7 @@ class Visit:
         self, template: str, *, status: int = 200, zone: str | None = None, wallet: Any = None, **values: Any
     ) -> Answer:
         """The same for a page that needs nothing of the API."""
-        formats = Formats(self.words.language, zone or self._tastes.get("zone", "UTC"), self.now)
+        formats = Formats(self.words.language, zone or self.zone, self.now)
         context = {
             **formats.functions(),
             "formats": formats,

@@ -62,6 +62,15 @@ async function show(state) {
 lookAgain();
 document.addEventListener("visibilitychange", look);
 
+// Pages of no wallet can be read in the time zone of whoever reads them.
+for (const link of document.querySelectorAll("[data-zone]")) {
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  if (!zone || zone === link.dataset.zone) continue;
+  link.href = `?zone=${encodeURIComponent(zone)}`;
+  link.textContent += `: ${zone}`;
+  link.hidden = false;
+}
+
 // Filters apply when one is chosen; their button is for whoever has no script.
 document.addEventListener("change", (event) => {
   const form = event.target.closest("form[data-auto]");

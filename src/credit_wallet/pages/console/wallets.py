@@ -29,6 +29,11 @@ STATUSES: Final = {
 _TOKENS = ("cw_", "sk-", "Bearer ")
 
 
+def is_token(words: str) -> bool:
+    """Whether what is looked for may be a token."""
+    return words.startswith(_TOKENS)
+
+
 @page(WALLETS, "operator")
 async def list_wallets(visit: Visit) -> Reply:
     """Wallets, fifty at a time."""
@@ -39,7 +44,7 @@ async def list_wallets(visit: Visit) -> Reply:
 async def search_wallets(visit: Visit) -> Reply:
     """Search: at an address that can be kept, unless what is looked for is a token, which is in no address."""
     words = visit.form.text("query")
-    if words.startswith(_TOKENS):
+    if is_token(words):
         return await _show(visit, words)
     return visit.leave(f"{WALLETS}?{visit.asked_for(query=words, cursor=None)}")
 
@@ -62,7 +67,7 @@ async def _show(visit: Visit, words: str) -> Reply:
         state=asked["status"] or "",
         sort=asked["sort"] or "wallet_id",
         statuses=STATUSES,
-        secret=words.startswith(_TOKENS),
+        secret=is_token(words),
         unsorted=refused,
     )
 

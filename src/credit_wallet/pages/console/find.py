@@ -1,0 +1,72 @@
+"""One place to look anything up: customers, entries and payments by what they are called."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from credit_wallet.pages.answers import Reply
+from credit_wallet.pages.api import Refused
+from credit_wallet.pages.console.wallets import is_token
+from credit_wallet.pages.routes import CONSOLE, action, page
+from credit_wallet.pages.visit import Visit
+from credit_wallet.pages.words import text
+
+FIND = f"{CONSOLE}/find"
+WALLETS, ENTRIES = 5, 20
+
+NAMES: Final = {
+    "request_id": text("by its request id"),
+    "reference": text("by its reference"),
+    "idempotency_key": text("by its idempotency key"),
+}
+"""What an entry is found by."""
+
+_TOPUP = re.compile(r"tu_[A-Za-z0-9_]{1,80}")
+
+
+@page(FIND, "operator")
+async def find(visit: Visit) -> Reply:
+    """What is called like that."""
+    return await _show(visit, visit.query.get("q", "").strip())
+
+
+@action(FIND, "operator", find)
+async def look_up(visit: Visit) -> Reply:
+    """Look up at an address that can be kept, unless it is a token, which is in no address."""
+    words = visit.form.text("q")
+    return await _show(visit, words) if is_token(words) else visit.leave(f"{FIND}?{visit.asked_for(q=words)}")
+
+
+async def _show(visit: Visit, words: str) -> Reply:
+    wallets: list[Any] = []
+    entries: list[tuple[str, list[Any]]] = []
+    payment = None
+    if words:
+        found = await _unless_refused(visit, "/operator/wallets", query=words, limit=WALLETS)
+        wallets = found["wallets"] if found else []
+        if not is_token(words):
+            for name in NAMES:
+                found = await _unless_refused(visit, "/operator/transactions", limit=ENTRIES, **{name: words})
+                if found and found["transactions"]:
+                    entries.append((NAMES[name], found["transactions"]))
+        if _TOPUP.fullmatch(words):
+            payment = await _unless_refused(visit, f"/operator/topups/{words}")
+    return await visit.show(
+        "console/find.html",
+        looked_for="" if is_token(words) else words,
+        asked=bool(words),
+        wallets=wallets,
+        entries=entries,
+        payment=payment,
+    )
+
+
+async def _unless_refused(visit: Visit, path: str, **query: Any) -> Any:
+    """What is there; None where the API says that nothing can be called like that."""
+    try:
+        return await visit.get(path, **query)
+    except Refused as refused:
+        if refused.status in (404, 422):
+            return None
+        raise
