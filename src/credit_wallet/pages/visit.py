@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from credit_wallet.domain.sessions import OpenSession
 from credit_wallet.idempotency_keys import new_idempotency_key
-from credit_wallet.pages.answers import Answer, Reply, redirect
+from credit_wallet.pages.answers import Answer, Reply, page_headers, redirect
 from credit_wallet.pages.api import Api, Refused
 from credit_wallet.pages.cookies import FRAMED, Cookies, Taste, cookies_of
 from credit_wallet.pages.done import DONE
@@ -23,7 +23,7 @@ from credit_wallet.pages.navigation import navigation
 from credit_wallet.pages.rendering import render
 from credit_wallet.pages.routes import CONSOLE, NOWHERE, OWNER, ROUTES
 from credit_wallet.pages.settings import PageSettings
-from credit_wallet.pages.words import RefusedText, Words
+from credit_wallet.pages.words import RefusedText, Words, text
 from credit_wallet.wire.asgi import AsgiApp, RawHeaders, Receive, Scope, Send, address_of
 from credit_wallet.wire.auth import Caller
 from credit_wallet.wire.mirrored import mirrored
@@ -31,9 +31,6 @@ from credit_wallet.wire.people import People
 
 LOOKS_ONLY = "credit_wallet.looks_only"
 """In the scope of a request for the headers alone, such as one of a chat that looks at a link in a message."""
-
-
-HTTP_OK = 200
 
 
 class Place(NamedTuple):
@@ -153,12 +150,13 @@ class Visit:
         kept = (b"content-disposition", f'attachment; filename="{name}"'.encode("ascii"))
 
         async def answer(_scope: Scope, receive: Receive, send: Send) -> None:
-            async def send_on(message: Any) -> None:
-                if message["type"] == "http.response.start" and message["status"] == HTTP_OK:
-                    message = {**message, "headers": [*message["headers"], kept]}
-                await send(message)
-
-            await self._api.hand_on(self.place.api(path), query, receive, send_on)
+            try:
+                await self._api.hand_on(self.place.api(path), query, receive, send, [kept])
+            except Refused as refusal:
+                page = self.draw(
+                    "error.html", status=refusal.status, title=text("That did not work"), detail=refusal.detail
+                )
+                await page.send(page_headers(self.settings.frame_origins if self.place.in_frame else ()), send)
 
         return answer
 
