@@ -30,7 +30,7 @@ async def corrections(visit: Visit) -> Reply:
 
 async def _manual_topups(visit: Visit) -> list[Any]:
     page = await visit.get("/credit/transactions", type="topup", limit=TOPUPS_SHOWN)
-    return [entry for entry in page["transactions"] if entry["cause"] is None]
+    return [entry for entry in page["transactions"] if entry["cause"] in (None, "grant")]
 
 
 async def _secrets(visit: Visit) -> list[Any]:
