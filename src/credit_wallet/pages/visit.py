@@ -15,7 +15,7 @@ from credit_wallet.pages.answers import Answer, Reply, redirect
 from credit_wallet.pages.api import Api, Refused
 from credit_wallet.pages.cookies import FRAMED, Cookies, Taste, cookies_of
 from credit_wallet.pages.done import DONE
-from credit_wallet.pages.field_texts import FIELD_TEXTS, MALFORMED
+from credit_wallet.pages.field_texts import CODE_TEXTS, FIELD_TEXTS, MALFORMED
 from credit_wallet.pages.formats import Formats
 from credit_wallet.pages.forms import Form
 from credit_wallet.pages.live import Live
@@ -188,7 +188,6 @@ class Visit:
             "theme": self._tastes.get("theme", "auto"),
             "csrf": self.csrf,
             "refused": self.refused,
-            "new_key": new_idempotency_key,
             "navigation": navigation(self, of_wallet=wallet is not None),
             **values,
         }
@@ -246,7 +245,15 @@ class Visit:
         refused = self.refused
         if refused.code in MALFORMED and refused.field in FIELD_TEXTS:
             return RefusedText(self.words.say("That did not work"), self.words.say(FIELD_TEXTS[refused.field]))
+        if refused.code in CODE_TEXTS:
+            return RefusedText(self.words.say("That did not work"), self.words.say(CODE_TEXTS[refused.code]))
         return self.words.refused(refused.code, refused.detail, refused.problem)
+
+    def key_in(self, form: str) -> str:
+        """The idempotency key of a form: the one that was sent when that was refused, unless it stands for another."""
+        if self.refused is not None and self.refused.code == "idempotency_conflict":
+            return new_idempotency_key()
+        return str(self.old_in(form, "idempotency_key", "")) or new_idempotency_key()
 
     def old_in(self, form: str, name: str, value: Any = "") -> Any:
         """What a field of a form shows: what was sent when that form was refused, else ``value``."""
