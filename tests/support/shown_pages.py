@@ -44,6 +44,10 @@ CUSTOMER = {**WALLET, "corrections": "/corrections", "personal-data": "/correcti
 
 CONSOLE = {
     "overview": "",
+    "find": "/find",
+    "found": "/find?q=req-1",
+    "found-customers": "/find?q=cust",
+    "found-nothing": "/find?q=nothing-is-called-so",
     "wallets": "/wallets",
     "wallet-new": "/wallets/new",
     "payments": "/payments",

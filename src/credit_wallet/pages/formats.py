@@ -164,6 +164,11 @@ class Formats:
             at.isoformat(), f"{self.day(at)} {at:%H:%M:%S} {self.zone}", f"{at:%H:%M}"
         )
 
+    def clock_to_second(self, instant: str | datetime) -> Markup:
+        """The time of a day that is known, to the second: ``14:03:07``."""
+        at = self.local(instant)
+        return _time(at, f"{self.day(at)} {self.zone}", f"{at:%H:%M:%S}")
+
     def iso_date(self, instant: str | datetime) -> str:
         """The day that an instant is on, as ``YYYY-MM-DD``."""
         return f"{self.local(instant):%Y-%m-%d}"
@@ -214,6 +219,7 @@ class Formats:
             "weekday": self.weekday,
             "time": self.time,
             "clock": self.clock,
+            "clock_to_second": self.clock_to_second,
             "time_as": self.time_as,
             "month": self.month,
             "duration": self.duration,

@@ -47,6 +47,7 @@ CUSTOMER_SECTIONS = (
 
 CONSOLE_SECTIONS = (
     Section("", text("Overview"), "chart"),
+    Section("/find", text("Find"), "search"),
     Section("/wallets", text("Wallets"), "wallet"),
     Section("/payments", text("Payments"), "card"),
     Section("/deliveries", text("Deliveries"), "bell"),

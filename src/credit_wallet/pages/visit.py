@@ -173,7 +173,7 @@ class Visit:
         self, template: str, *, status: int = 200, zone: str | None = None, wallet: Any = None, **values: Any
     ) -> Answer:
         """The same for a page that needs nothing of the API."""
-        formats = Formats(self.words.language, zone or self._tastes.get("zone", "UTC"), self.now)
+        formats = Formats(self.words.language, zone or self.zone, self.now)
         context = {
             **formats.functions(),
             "formats": formats,
@@ -190,6 +190,11 @@ class Visit:
         if self.refused is not None and status == 200:
             status = self.refused.status
         return Answer(status, render(template, context), headers=[*self.headers])
+
+    @property
+    def zone(self) -> str:
+        """The time zone of pages that are about no wallet."""
+        return self._tastes.get("zone", "UTC")
 
     @property
     def watched(self) -> int | None:

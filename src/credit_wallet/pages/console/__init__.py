@@ -4,6 +4,8 @@ from credit_wallet.pages.console import (  # noqa: F401 - each declares its page
     access,
     corrections,
     deliveries,
+    find,
+    health,
     live,
     log,
     operators,

@@ -26,7 +26,7 @@ STATUSES: Final = {
 }
 """What a list can be narrowed to, as ``GET /operator/wallets`` knows it."""
 
-_TOKENS = ("cw_", "sk-", "Bearer ")
+TOKENS = ("cw_", "sk-", "Bearer ")
 
 
 @page(WALLETS, "operator")
@@ -39,7 +39,7 @@ async def list_wallets(visit: Visit) -> Reply:
 async def search_wallets(visit: Visit) -> Reply:
     """Search: at an address that can be kept, unless what is looked for is a token, which is in no address."""
     words = visit.form.text("query")
-    if words.startswith(_TOKENS):
+    if words.startswith(TOKENS):
         return await _show(visit, words)
     return visit.leave(f"{WALLETS}?{visit.asked_for(query=words, cursor=None)}")
 
@@ -62,7 +62,7 @@ async def _show(visit: Visit, words: str) -> Reply:
         state=asked["status"] or "",
         sort=asked["sort"] or "wallet_id",
         statuses=STATUSES,
-        secret=words.startswith(_TOKENS),
+        secret=words.startswith(TOKENS),
         unsorted=refused,
     )
 
