@@ -42,6 +42,14 @@ VERDICTS: Final[dict[str, Verdict]] = {
             "where it was."
         ),
     ),
+    "commits": Verdict(
+        text("Traffic"),
+        text("What is asked is written down at once."),
+        text(
+            "Writing takes a second or more, so that callers wait. See what else the disk or the database's machine "
+            "is doing, and whether it is full."
+        ),
+    ),
     "deliveries": Verdict(
         text("Notices"),
         text("Notices go out as they come."),
@@ -103,9 +111,9 @@ async def health(visit: Visit) -> Reply:
         names=JOBS,
         database=DATABASES.get(seen["database"]["kind"], seen["database"]["kind"]),
         size=size_of(seen["database"]["bytes"]),
+        failures=seen["requests"]["by_status"].get("500", 0),
         statuses=[*_statuses(seen["requests"]["by_status"])],
         CLASSES=CLASSES,
-        failures=seen["requests"]["by_status"].get("500", 0),
         jobs=[_job(each, visit.now) for each in seen["jobs"]],
         seal_age=_age(seen["seal"]["sealed_at"], visit.now),
         event_age=_age(seen["queue"]["oldest_event_at"], visit.now),

@@ -79,6 +79,17 @@ KINDS: Final[dict[str, Kind]] = {
 }
 """By the kinds of the API, the most urgent first."""
 
+REASONS: Final[dict[str, str]] = {
+    **dict.fromkeys(("generic_decline", "card_declined", "do_not_honor"), text("declined by the bank")),
+    "insufficient_funds": text("not enough money on the card"),
+    "expired_card": text("the card has expired"),
+    **dict.fromkeys(("authentication_required", "authentication_not_handled"), text("not confirmed with the bank")),
+    "payment_intent_authentication_failure": text("not confirmed with the bank"),
+    **dict.fromkeys(("no_payment_method", "payment_method_gone"), text("no card is saved")),
+    **dict.fromkeys(("payment_intent_payment_attempt_expired", "abandoned", "expired"), text("not paid in time")),
+}
+"""Why payments failed, in a few words; other reasons are shown as Stripe or the receiver says them."""
+
 FIGURES: Final[dict[str, str]] = {
     "paid_in": text("Paid in"),
     "spent": text("Spent"),
@@ -137,6 +148,7 @@ async def overview(visit: Visit) -> Reply:
         needs=sum(case.count for case in cases),
         health=health,
         looks=[VERDICTS[each["check"]] for each in health["findings"] if not each["ok"] and each["check"] in VERDICTS],
+        reasons=REASONS,
         zones=[zone for zone in ZONES if zone != visit.zone],
     )
 
