@@ -198,6 +198,11 @@ def test_calls_of_the_operator_and_about_targets_work(wallets: CreditWallet) -> 
             wallets.topup(owner.wallet_id, 5, idempotency_key="sealed")
             assert wallets.maintenance.seal()
             assert operator.latest_seal() == wallets.seals.latest()
+            wallets.totals(anew=True)
+            today = operator.overview(zone="Asia/Tokyo").days[-1]
+            assert (today.paid_in_yen, today.given_yen, today.lapsed_yen) == (5, 0, 0)
+            health = operator.service_health()
+            assert (health.ok, health.database.kind, health.rail.waiting) == (True, "sqlite", 0)
             [again] = operator.targets.list()
             assert (again.target_id, again.secret) == (target.target_id, None)
             assert (

@@ -9,6 +9,8 @@ import pytest
 from http_answers import assert_problem
 from service import Api
 
+from credit_wallet.pages.assets import asset_address
+
 LOADED = re.compile(r'(?:href|src)="(/docs/[^"]+)"')
 TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8"}
 
@@ -44,9 +46,10 @@ def test_its_files_are_named_by_their_content_and_may_be_kept(api: Api) -> None:
         ("", False),
     ],
 )
-@pytest.mark.parametrize("what", ["/openapi.json", "a file of the page"])
+@pytest.mark.parametrize("what", ["/openapi.json", "a file of /docs", "a file of pages"])
 def test_who_takes_gzip_gets_it(api: Api, what: str, accepted: str, as_gzip: bool) -> None:
-    address = LOADED.findall(api.get("/docs").text)[0] if what == "a file of the page" else what
+    named = {"a file of /docs": LOADED.findall(api.get("/docs").text)[0], "a file of pages": asset_address("pages.css")}
+    address = named.get(what, what)
     answer = api.call("GET", address, headers={"Accept-Encoding": accepted})
     assert (answer.headers.get("content-encoding") == "gzip") == as_gzip
     assert answer.headers["vary"] == "accept-encoding"

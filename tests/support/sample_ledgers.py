@@ -20,7 +20,7 @@ from notified import notifier_of
 
 from credit_wallet import BudgetExhausted, CallLimitReached, CreditWallet, KeyCapExhausted
 from credit_wallet.domain.acts import Author
-from credit_wallet.domain.views import CreatedWallet
+from credit_wallet.domain.views import ReferencedWallet
 from credit_wallet.notices.targets import TargetSettings
 
 NOW = datetime(2027, 3, 24, 6, 20, tzinfo=UTC)
@@ -64,10 +64,10 @@ DEARER = PRICES.replace('"3.30"', '"3.63"').replace('"12"', '"11"')
 class Samples(NamedTuple):
     """The wallets that pages are looked at with."""
 
-    lively: CreatedWallet
-    empty: CreatedWallet
-    in_debt: CreatedWallet
-    strange: CreatedWallet
+    lively: ReferencedWallet
+    empty: ReferencedWallet
+    in_debt: ReferencedWallet
+    strange: ReferencedWallet
 
 
 def build(installation: Installation) -> Samples:
@@ -91,16 +91,16 @@ def build(installation: Installation) -> Samples:
     return Samples(made, empty(installation), debt, odd)
 
 
-def empty(installation: Installation) -> CreatedWallet:
+def empty(installation: Installation) -> ReferencedWallet:
     """A wallet in which nothing has happened."""
-    made: CreatedWallet = installation.wallets.create(label="New customer", time_zone=ZONE, reference="cust_new")
+    made: ReferencedWallet = installation.wallets.create(label="New customer", time_zone=ZONE, reference="cust_new")
     return made
 
 
-def lively(installation: Installation, wallets: CreditWallet) -> CreatedWallet:
+def lively(installation: Installation, wallets: CreditWallet) -> ReferencedWallet:
     """A month of traffic: agents with caps, items and facts, budgets near 80 %, lots with ends, and payments."""
     clock = installation.clock
-    made: CreatedWallet = wallets.create(
+    made: ReferencedWallet = wallets.create(
         label="青空旅行株式会社", time_zone=ZONE, reference="cust_aozora", metadata={"plan": "business", "担当": "田中"}
     )
     wallet_id = made.wallet_id
@@ -121,10 +121,10 @@ def lively(installation: Installation, wallets: CreditWallet) -> CreatedWallet:
     return made
 
 
-def in_debt(installation: Installation) -> CreatedWallet:
+def in_debt(installation: Installation) -> ReferencedWallet:
     """A wallet whose payment was taken back by its bank after it was spent."""
     wallets, clock = installation.wallets, installation.clock
-    made: CreatedWallet = wallets.create(label="Harbor Analytics", time_zone=ZONE, reference="cust_harbor")
+    made: ReferencedWallet = wallets.create(label="Harbor Analytics", time_zone=ZONE, reference="cust_harbor")
     topup = installation.pay(made.wallet_id, 5_000, "harbor")
     for number in range(12):
         clock.advance(hours=2)
@@ -135,10 +135,10 @@ def in_debt(installation: Installation) -> CreatedWallet:
     return made
 
 
-def strange(installation: Installation) -> CreatedWallet:
+def strange(installation: Installation) -> ReferencedWallet:
     """A wallet in which every text that somebody else can set is markup, or very long."""
     wallets = installation.wallets
-    made: CreatedWallet = wallets.create(
+    made: ReferencedWallet = wallets.create(
         label=MARKUP,
         time_zone=ZONE,
         reference=MARKUP[:60],

@@ -21,7 +21,7 @@ from credit_wallet import CreditWallet
 from credit_wallet.domain.permissions import Role
 from credit_wallet.domain.views import CreatedWallet
 from credit_wallet.payments.service import StripePayments
-from credit_wallet.payments.settings import PaymentSettings
+from credit_wallet.payments.settings import PAY_IN, PaymentSettings
 
 HOME = "/"
 METHODS = ("card", "konbini", "customer_balance")
@@ -83,10 +83,10 @@ def running_site(wallets: CreditWallet, clock: Clock, fake: FakeStripe, **settin
         webhook_secrets=(SECRET,),
         api_url=fake.url,
         methods=METHODS,
-        return_url=f"{url}/paid",
+        public_url=url,
     )
     payments = StripePayments(wallets, taken, clock)
-    app = new_app(wallets, payments=payments, topup_url=f"{url}/docs", **{"public_url": url, **settings})
+    app = new_app(wallets, payments=payments, topup_url=f"{url}{PAY_IN}", **{"public_url": url, **settings})
     webhooks = f"{url}/webhooks/stripe"
     with Served(app, port):
         fake.send_webhooks_to(webhooks, SECRET)

@@ -15,8 +15,8 @@ from typing import Annotated, Any, NamedTuple
 from litestar import Request, Response, get
 from litestar.params import PathParameter
 
-from credit_wallet.http.packing import Packed, packed, sent
-from credit_wallet.http.routing import NEEDS
+from credit_wallet.http.routing import NEEDS, packed_reply
+from credit_wallet.wire.packing import Packed, packed
 from credit_wallet.wire.problems import NotFound
 
 PAGE_POLICY = (
@@ -51,7 +51,7 @@ def get_docs_file(request: Request[Any, Any, Any], name: Annotated[str, PathPara
     found = next((each for each in _files().values() if each.name == name), None)
     if found is None:
         raise NotFound("no such endpoint; see /openapi.json")
-    return sent(_content(found), found.media_type, request, {"cache-control": _FOR_EVER})
+    return packed_reply(_content(found), found.media_type, request, {"cache-control": _FOR_EVER})
 
 
 @cache

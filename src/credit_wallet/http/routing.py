@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, TypeVar
 
-from litestar import Response
+from litestar import Request, Response
 from litestar.openapi.spec import Example
 from litestar.params import HeaderParameter, PathParameter, QueryParameter
 from litestar.serialization import default_serializer
@@ -17,6 +17,7 @@ from credit_wallet.domain.permissions import Permission
 from credit_wallet.rules.validation import MAX_ID
 from credit_wallet.wire.asgi import RawHeaders
 from credit_wallet.wire.headers import outcome_headers
+from credit_wallet.wire.packing import Packed
 from credit_wallet.wire.replies import MovementReply
 
 T = TypeVar("T")
@@ -124,6 +125,14 @@ class DocumentResponse(Response[T]):
     def render(self, content: Any, media_type: str, enc_hook: Serializer = default_serializer) -> bytes:
         """The body's bytes."""
         return super().render(document(content), media_type, enc_hook)
+
+
+def packed_reply(
+    content: Packed, media_type: str, request: Request[Any, Any, Any], headers: Mapping[str, str] | None = None
+) -> Response[bytes]:
+    """The response that has ``content`` in the form that the caller takes."""
+    sent, said = content.sent_to(request.headers.get("accept-encoding", ""))
+    return Response(sent, headers={**(headers or {}), **text_headers(said)}, media_type=media_type)
 
 
 def movement_reply(outcome: Outcome) -> Response[MovementReply]:

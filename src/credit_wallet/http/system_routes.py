@@ -11,9 +11,9 @@ from msgspec import json
 from credit_wallet.http.dependencies import GivenMetrics, GivenWallets
 from credit_wallet.http.lanes import on_lane
 from credit_wallet.http.openapi.document import document_of
-from credit_wallet.http.packing import Packed, packed, sent
-from credit_wallet.http.routing import MONEY_SECURITY, NEEDS, route
+from credit_wallet.http.routing import MONEY_SECURITY, NEEDS, packed_reply, route
 from credit_wallet.ledger.reading_lanes import PROBES
+from credit_wallet.wire.packing import Packed, packed
 from credit_wallet.wire.replies import Health
 
 TAG = "Service"
@@ -54,7 +54,7 @@ async def get_metrics(request: Request[Any, Any, Any], metrics: GivenMetrics, wa
 @get("/openapi.json", include_in_schema=False, sync_to_thread=True, opt={NEEDS: None})
 def openapi(request: Request[Any, Any, Any]) -> Response[bytes]:
     """This service's OpenAPI 3.1 document."""
-    return sent(_document(request.app), "application/json", request)
+    return packed_reply(_document(request.app), "application/json", request)
 
 
 @cache

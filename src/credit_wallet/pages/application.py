@@ -84,7 +84,7 @@ class Pages:
         """ASGI's entry."""
         path: str = scope["path"]
         if path.startswith(_ASSETS):
-            await _asset(path).send([request_id_of(scope["headers"])], send, head=scope["method"] == "HEAD")
+            await _asset(scope).send([request_id_of(scope["headers"])], send, head=scope["method"] == "HEAD")
             return
         if head := scope["method"] == "HEAD":
             scope = {**scope, "method": "GET", LOOKS_ONLY: True}
@@ -363,8 +363,10 @@ def _not_found(path: str, method: str) -> Refused:
     return Refused(404, {"code": "not_found", "detail": ""})
 
 
-def _asset(path: str) -> Answer:
-    found = assets().get(path.removeprefix(_ASSETS))
+def _asset(scope: Scope) -> Answer:
+    found = assets().get(scope["path"].removeprefix(_ASSETS))
     if found is None:
         return Answer(404, b"no such file\n", "text/plain; charset=utf-8")
-    return Answer(200, found.content, f"{found.media_type}; charset=utf-8", _FOR_EVER)
+    accepted = dict(scope["headers"]).get(b"accept-encoding", b"").decode("latin-1")
+    content, said = found.content.sent_to(accepted)
+    return Answer(200, content, f"{found.media_type}; charset=utf-8", [*_FOR_EVER, *said])

@@ -1,4 +1,4 @@
-"""Styles and scripts: named by what is in them, so that browsers may keep them for ever."""
+"""Styles and scripts: named by what is in them, so that browsers may keep them."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from hashlib import sha256
 from importlib.resources import files
 from typing import NamedTuple
 
+from credit_wallet.wire.packing import Packed, packed
+
 _TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml", "png": "image/png"}
 
 
 class Asset(NamedTuple):
     """A file that pages load."""
 
-    content: bytes
+    content: Packed
     media_type: str
 
 
@@ -25,7 +27,7 @@ def _files() -> dict[str, tuple[str, Asset]]:
         stem, _, kind = file.name.rpartition(".")
         if kind in _TYPES:
             content = file.read_bytes()
-            found[file.name] = f"{stem}-{sha256(content).hexdigest()[:16]}.{kind}", Asset(content, _TYPES[kind])
+            found[file.name] = f"{stem}-{sha256(content).hexdigest()[:16]}.{kind}", Asset(packed(content), _TYPES[kind])
     return found
 
 

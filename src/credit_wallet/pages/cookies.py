@@ -29,7 +29,7 @@ class Cookies:
         return cookies.get("cw_frame" if in_frame else self._session)
 
     def set_session(self, secret: str, *, in_frame: bool) -> str:
-        """The header that hands out a session. The browser forgets it with its window."""
+        """The header that sets a session. The browser drops it with its window."""
         if in_frame:  # shown inside another site, where only such a cookie is sent, and kept apart for each site
             return f"cw_frame={secret}; Path={FRAMED}; HttpOnly; Secure; SameSite=None; Partitioned"
         return f"{self._session}={secret}; Path=/; HttpOnly; SameSite=Lax{self._secure}"
@@ -43,7 +43,7 @@ class Cookies:
         return cookies.get(self._visit)
 
     def set_visitor(self, secret: str) -> str:
-        """The header that hands that out."""
+        """The header that sets it."""
         return f"{self._visit}={secret}; Path=/; HttpOnly; SameSite=Strict{self._secure}"
 
     def set_taste(self, name: Taste, value: str) -> str:

@@ -14,6 +14,7 @@ _WHOLE_YEN = text("Enter whole yen, such as 5,000.")
 
 FIELD_TEXTS: Final = {
     "act_note": text("Enter a reason of up to 500 characters."),
+    "amount_yen": text("Enter whole yen, such as 5,000, within the limits."),
     "alert_thresholds_pct": text("Enter up to ten different percentages from 1 to 1,000, such as 25, 120."),
     "auto_topup_amount": text("Enter whole yen above 0, such as 5,000."),
     "auto_topup_daily_yen": _WHOLE_YEN,
@@ -47,3 +48,11 @@ FIELD_TEXTS: Final = {
     ),
 }
 """By the name of the field, which is that of the API's member."""
+
+CODE_TEXTS: Final = {
+    "idempotency_conflict": text(
+        "This form was sent before with other contents, and that counts. Look whether it is what you wanted; to do this "
+        "as well, send the form again."
+    ),
+}
+"""By the code of a refusal, where the API speaks of keys that people do not know of."""

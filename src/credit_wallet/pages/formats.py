@@ -164,11 +164,6 @@ class Formats:
             at.isoformat(), f"{self.day(at)} {at:%H:%M:%S} {self.zone}", f"{at:%H:%M}"
         )
 
-    def clock_to_second(self, instant: str | datetime) -> Markup:
-        """The time of a day that is known, to the second: ``14:03:07``."""
-        at = self.local(instant)
-        return _time(at, f"{self.day(at)} {self.zone}", f"{at:%H:%M:%S}")
-
     def iso_date(self, instant: str | datetime) -> str:
         """The day that an instant is on, as ``YYYY-MM-DD``."""
         return f"{self.local(instant):%Y-%m-%d}"
@@ -190,6 +185,13 @@ class Formats:
     def until(self, instant: str | datetime) -> str:
         """How long it is until an instant: ``3 hours``."""
         return self.duration(max((self.local(instant) - self.now).total_seconds(), 0))
+
+    def size(self, count: int) -> str:
+        """Bytes in the largest unit that fits: ``1.4 GB``."""
+        for unit, name in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
+            if count >= unit:
+                return f"{count / unit:,.1f} {name}"
+        return f"{count} B"
 
     def local(self, instant: str | datetime) -> datetime:
         """An instant in the zone; a date alone is that day's start there."""
@@ -219,7 +221,6 @@ class Formats:
             "weekday": self.weekday,
             "time": self.time,
             "clock": self.clock,
-            "clock_to_second": self.clock_to_second,
             "time_as": self.time_as,
             "month": self.month,
             "duration": self.duration,

@@ -59,7 +59,7 @@ class Live:
     async def mark(self, wallet_id: int | None) -> str:
         """What changes when something of a wallet does, or of any with None."""
         lane = OPERATORS if wallet_id is None else OWNERS
-        changes = await self._wallets.reading_lanes.ask_for(wallet_id or 0, lane, _changes, self._wallets, wallet_id)
+        changes = await self._wallets.reading_lanes.ask_for(wallet_id or 0, lane, self._wallets.changes, wallet_id)
         return sha256(changes.encode()).hexdigest()[:16]
 
     def stream(
@@ -125,12 +125,6 @@ class Live:
             return
         for stream in self._streams.get(wallet_id, []):
             stream.tell(mark)
-
-
-def _changes(wallets: CreditWallet, wallet_id: int | None) -> str:
-    if hasattr(wallets, "changes"):
-        return wallets.changes(wallet_id)
-    return "" if wallet_id is None else f"{wallets.show(wallet_id)} {wallets.history(wallet_id, limit=1)}"
 
 
 class _Stream:

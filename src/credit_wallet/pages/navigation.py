@@ -47,8 +47,8 @@ CUSTOMER_SECTIONS = (
 
 CONSOLE_SECTIONS = (
     Section("", text("Overview"), "chart"),
-    Section("/find", text("Find"), "search"),
     Section("/wallets", text("Wallets"), "wallet"),
+    Section("/find", text("Find"), "search"),
     Section("/payments", text("Payments"), "card"),
     Section("/deliveries", text("Deliveries"), "bell"),
     Section("/prices", text("Prices"), "tag"),

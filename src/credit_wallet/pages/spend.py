@@ -180,7 +180,7 @@ def _days_of(
     for row in report["rows"]:
         day = date.fromisoformat(row["period"])
         if first <= day <= today:
-            by_day[day] = by_day.get(day, ZERO) + Decimal(row["amount"]) - Decimal(row["refunded"])
+            by_day[day] = by_day.get(day, ZERO) + Decimal(row["amount"])
     uncounted = spent - sum(by_day.values(), ZERO)
     began = min(by_day, default=today) if report["is_current"] else today
     by_day[began] = by_day.get(began, ZERO) + uncounted

@@ -15,7 +15,7 @@ from credit_wallet.pages.answers import Answer, Reply, redirect
 from credit_wallet.pages.api import Api, Refused
 from credit_wallet.pages.cookies import FRAMED, Cookies, Taste, cookies_of
 from credit_wallet.pages.done import DONE
-from credit_wallet.pages.field_texts import FIELD_TEXTS, MALFORMED
+from credit_wallet.pages.field_texts import CODE_TEXTS, FIELD_TEXTS, MALFORMED
 from credit_wallet.pages.formats import Formats
 from credit_wallet.pages.forms import Form
 from credit_wallet.pages.live import Live
@@ -114,6 +114,11 @@ class Visit:
         """A parameter of the address that is an id."""
         return int(self.params[name])
 
+    @property
+    def zone(self) -> str:
+        """The time zone of pages that are of no wallet: the visitor's own, where it is known."""
+        return self._tastes.get("zone") or "UTC"
+
     def allows(self, permission: str) -> bool:
         """Whether to offer what needs ``permission``; the API decides whether it may be done."""
         return self.caller is not None and permission in self.caller.permissions
@@ -183,18 +188,12 @@ class Visit:
             "theme": self._tastes.get("theme", "auto"),
             "csrf": self.csrf,
             "refused": self.refused,
-            "new_key": new_idempotency_key,
             "navigation": navigation(self, of_wallet=wallet is not None),
             **values,
         }
         if self.refused is not None and status == 200:
             status = self.refused.status
         return Answer(status, render(template, context), headers=[*self.headers])
-
-    @property
-    def zone(self) -> str:
-        """The time zone of pages that are about no wallet."""
-        return self._tastes.get("zone", "UTC")
 
     @property
     def watched(self) -> int | None:
@@ -246,7 +245,15 @@ class Visit:
         refused = self.refused
         if refused.code in MALFORMED and refused.field in FIELD_TEXTS:
             return RefusedText(self.words.say("That did not work"), self.words.say(FIELD_TEXTS[refused.field]))
+        if refused.code in CODE_TEXTS:
+            return RefusedText(self.words.say("That did not work"), self.words.say(CODE_TEXTS[refused.code]))
         return self.words.refused(refused.code, refused.detail, refused.problem)
+
+    def key_in(self, form: str) -> str:
+        """The idempotency key of a form: the one that was sent when that was refused, unless it stands for another."""
+        if self.refused is not None and self.refused.code == "idempotency_conflict":
+            return new_idempotency_key()
+        return str(self.old_in(form, "idempotency_key", "")) or new_idempotency_key()
 
     def old_in(self, form: str, name: str, value: Any = "") -> Any:
         """What a field of a form shows: what was sent when that form was refused, else ``value``."""

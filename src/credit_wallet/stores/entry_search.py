@@ -85,7 +85,7 @@ def _judged(rows: list[tuple[Any, ...]], wanted: EntryFilter, limit: int) -> Sea
 
 
 def _says(row: tuple[Any, ...], wanted: EntryFilter) -> bool:
-    """Whether the texts of an entry have the words; most that have not are told by the columns as they are."""
+    """Whether the texts of an entry have the words; most that have not are ruled out by the columns as they are."""
     note, detail, paid_note, paid_item = row[5], *row[11:14]
     if wanted.is_written_plainly and not wanted.may_say("\n".join(filter(None, (note, detail, paid_note, paid_item)))):
         return False

@@ -27,7 +27,7 @@ class DatabaseHealth(Struct, frozen=True):
 
 
 class QueueHealth(Struct, frozen=True):
-    """What waits to be told: events without deliveries yet, deliveries to be sent, and those that were given up."""
+    """What waits to be reported: events without deliveries yet, deliveries to be sent, and those that were given up."""
 
     events: int
     oldest_event_at: str | None

@@ -53,7 +53,7 @@ PROPERTIES_OF_LEDGER: dict[str, About] = {
     "ServiceHealth.started_at": _A("When the process began.", ("2026-11-28T12:00:00.000Z",)),
     "ServiceHealth.uptime_seconds": _A("For how long it has run, in seconds.", (86_400,)),
     "ServiceHealth.database": _A("The database."),
-    "ServiceHealth.queue": _A("What waits to be told, as it was within the last minute."),
+    "ServiceHealth.queue": _A("What waits to be reported, as it was within the last minute."),
     "ServiceHealth.seal": _A("The latest seal."),
     "ServiceHealth.jobs": _A("The background jobs of this process; none where a worker of its own runs them."),
     "ServiceHealth.rail": _A("What this process has committed in the last minute."),

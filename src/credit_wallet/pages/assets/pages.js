@@ -40,11 +40,16 @@ function lookAgain() {
   if (!waiting) return;
   pause = pause ? Math.min(pause * 1.3, 60) : Number(waiting.dataset.again);
   setTimeout(async () => {
-    if (!document.hidden) await look(waiting.dataset.state).catch(() => {});
+    await look();
     lookAgain();
   }, pause * 1000);
 }
-async function look(state) {
+async function look() {
+  const waiting = document.querySelector("[data-again]");
+  if (document.hidden || !waiting) return;
+  await show(waiting.dataset.state).catch(() => {});
+}
+async function show(state) {
   const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
   if (!answer.ok) return;
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
@@ -55,6 +60,16 @@ async function look(state) {
   showButtons();
 }
 lookAgain();
+document.addEventListener("visibilitychange", look);
+
+// Pages of no wallet can be read in the time zone of whoever reads them.
+for (const link of document.querySelectorAll("[data-zone]")) {
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  if (!zone || zone === link.dataset.zone) continue;
+  link.href = `?zone=${encodeURIComponent(zone)}`;
+  link.textContent += `: ${zone}`;
+  link.hidden = false;
+}
 
 // Filters apply when one is chosen; their button is for whoever has no script.
 document.addEventListener("change", (event) => {

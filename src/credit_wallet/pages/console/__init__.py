@@ -1,4 +1,4 @@
-"""Pages of the operator, across wallets."""
+"""Pages of the operator, across wallets. Each module declares its own; none decides or stores anything."""
 
 from credit_wallet.pages.console import (  # noqa: F401 - each declares its pages
     access,

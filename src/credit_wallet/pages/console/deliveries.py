@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from credit_wallet.pages.answers import Reply
+from credit_wallet.pages.owner.notices import KIND_NAMES
 from credit_wallet.pages.routes import CONSOLE, action, page
 from credit_wallet.pages.visit import Visit
 from credit_wallet.pages.words import text
@@ -33,7 +34,7 @@ async def list_deliveries(visit: Visit) -> Reply:
         state=state,
         states=STATES,
         badges=BADGES,
-        kinds={},
+        kinds=KIND_NAMES,
     )
 
 

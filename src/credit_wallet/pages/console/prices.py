@@ -126,9 +126,11 @@ def _table(price: Any) -> str:
         lines.append(f'unit_price_yen = "{price["unit_price"]}"')
     if price["per"] != 1:
         lines.append(f"per = {price['per']}")
-    for name in ("group", "wallet_id", "valid_from"):
-        if price[name] is not None:
-            lines.append(f'{name} = "{price[name]}"' if name == "group" else f"{name} = {price[name]}")
+    lines += [
+        f'{name} = "{price[name]}"' if name == "group" else f"{name} = {price[name]}"
+        for name in ("group", "wallet_id", "valid_from")
+        if price[name] is not None
+    ]
     return "\n".join([*lines, ""])
 
 

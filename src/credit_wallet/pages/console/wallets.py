@@ -26,7 +26,12 @@ STATUSES: Final = {
 }
 """What a list can be narrowed to, as ``GET /operator/wallets`` knows it."""
 
-TOKENS = ("cw_", "sk-", "Bearer ")
+_TOKENS = ("cw_", "sk-", "Bearer ")
+
+
+def is_token(words: str) -> bool:
+    """Whether what is looked for may be a token."""
+    return words.startswith(_TOKENS)
 
 
 @page(WALLETS, "operator")
@@ -39,7 +44,7 @@ async def list_wallets(visit: Visit) -> Reply:
 async def search_wallets(visit: Visit) -> Reply:
     """Search: at an address that can be kept, unless what is looked for is a token, which is in no address."""
     words = visit.form.text("query")
-    if words.startswith(TOKENS):
+    if is_token(words):
         return await _show(visit, words)
     return visit.leave(f"{WALLETS}?{visit.asked_for(query=words, cursor=None)}")
 
@@ -62,7 +67,7 @@ async def _show(visit: Visit, words: str) -> Reply:
         state=asked["status"] or "",
         sort=asked["sort"] or "wallet_id",
         statuses=STATUSES,
-        secret=words.startswith(TOKENS),
+        secret=is_token(words),
         unsorted=refused,
     )
 

@@ -1,4 +1,4 @@
-"""Pages of one wallet: for its owner, and for operators who look at it."""
+"""Pages of one wallet: for its owner, and for operators who look at it. Each module declares its own; none decides anything."""
 
 from credit_wallet.pages.owner import (  # noqa: F401 - each declares its pages
     activity,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from credit_wallet.pages.acts import REASONS
 from credit_wallet.pages.answers import Reply
 from credit_wallet.pages.formats import Formats
 from credit_wallet.pages.owner.entries import by_day
@@ -16,7 +17,7 @@ from credit_wallet.pages.words import text
 PAGE = 50
 
 TYPES = {
-    "charge": text("Charges"),
+    "charge": text("What was spent"),
     "topup": text("Paid in and gifts"),
     "refund": text("Refunds"),
     "reversal": text("Taken back"),
@@ -70,7 +71,13 @@ async def show_entry(visit: Visit) -> Reply:
         related = await visit.get(f"/credit/transactions/{entry['related_txn_id']}")
     hold = None if entry["hold_id"] is None else await visit.get(f"/credit/holds/{entry['hold_id']}")
     return await visit.show(
-        "wallet/entry.html", entry=entry, related=related, hold=hold, labels=labels_of(keys), unit=_unit_price(entry)
+        "wallet/entry.html",
+        entry=entry,
+        related=related,
+        hold=hold,
+        labels=labels_of(keys),
+        unit=_unit_price(entry),
+        reasons=REASONS,
     )
 
 

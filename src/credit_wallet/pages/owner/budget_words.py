@@ -186,7 +186,9 @@ class BudgetWords:
     def _whole(self, change: Mapping[str, Any], budget: Mapping[str, Any]) -> Markup:
         """All of a budget that was made or deleted, in a line."""
         window, unit = budget.get("window", "month"), self._unit(change) or "yen"
-        said = [self.limit_of(budget["limit"], {"window": window, "unit": unit})]
+        is_limited = budget["limit"] != "0" or change["budget_id"].startswith("budget-")
+        limit = self.limit_of(budget["limit"], {"window": window, "unit": unit})
+        said = [limit if is_limited else self._words.say("no limit")]
         said += self.scope(budget["scope"]) if "scope" in budget else []
         said += [self._words.say("group {group}", group=budget["group"])] if budget.get("group") else []
         said += [self._words.say(MODES[budget["mode"]])] if "mode" in budget else []

@@ -137,7 +137,13 @@ async def list_changes(visit: Visit) -> Reply:
         before=visit.query.get("before"),
         limit=PAGE + 1,
     )
-    known = await visit.get("/credit/budgets", after=_BEFORE_BUDGETS, limit=NAMED)
+    ended = [
+        {**whole, "budget_id": change["budget_id"]}
+        for change in changes
+        for whole in (change["before"], change["after"])
+        if whole is not None and "unit" in whole
+    ]
+    known = [*ended, *await visit.get("/credit/budgets", after=_BEFORE_BUDGETS, limit=NAMED)]
     return await visit.show(
         "wallet/budget-changes.html",
         changes=changes[:PAGE],

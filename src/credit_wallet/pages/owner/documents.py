@@ -14,7 +14,7 @@ from credit_wallet.pages.formats import Formats
 from credit_wallet.pages.payments import PAYMENT_WORDS
 from credit_wallet.pages.routes import wallet_page
 from credit_wallet.pages.visit import Visit
-from credit_wallet.pages.words import text
+from credit_wallet.pages.words import Words, text
 
 _CYCLE = re.compile("[1-9][0-9]{3}-(0[1-9]|1[0-2])")
 RECEIPTS = 12
@@ -55,6 +55,8 @@ LINES: Final = (
 
 ALWAYS = ("topups", "charges")
 
+_TIER = re.compile("¥(?P<yen>[0-9.,]+)(?: per (?P<per>[0-9,]+))?(?: up to (?P<to>[0-9,.]+))?")
+
 
 @wallet_page("/documents")
 async def documents(visit: Visit) -> Reply:
@@ -91,7 +93,7 @@ async def show_statement(visit: Visit) -> Reply:
         is_part=visit.caller is not None and visit.caller.key_id is not None and not visit.place.of_operator,
         earlier=_neighbour(cycle, -1, wallet),
         later=_neighbour(cycle, 1, wallet),
-        rows=_ROWS,
+        price_words=lambda price: _price(price, visit.words, Formats(visit.words.language, wallet["time_zone"])),
     )
 
 
@@ -107,6 +109,19 @@ async def download_statement(visit: Visit) -> Reply:
     name = f"wallet-{wallet['wallet_id']}-{cycle}{'' if rows == 'statement' else f'-{rows}'}.{ending}"
     asked = {"cycle": cycle, "format": kind, "rows": None if rows == "statement" else rows}
     return visit.download("/credit/statement", name, **asked)
+
+
+def _price(price: str, words: Words, formats: Formats) -> str:
+    """A price with tiers in the language of the page; as it is where it cannot be read."""
+    tiers = [_TIER.fullmatch(tier) for tier in price.split(", then ")]
+    if words.language == "en" or None in tiers:
+        return price
+    said = []
+    for tier in filter(None, tiers):
+        yen = formats.yen(tier["yen"].replace(",", ""))
+        unit = words.say("{yen} per {n}", yen=yen, n=tier["per"]) if tier["per"] else yen
+        said.append(words.say("up to {n}: {price}", n=tier["to"], price=unit) if tier["to"] else words.say("then {price}", price=unit))
+    return str(words.say(", ")).join(said)
 
 
 def _checked(cycle: str) -> str:

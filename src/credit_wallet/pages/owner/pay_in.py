@@ -11,7 +11,6 @@ from credit_wallet.pages.owner.payment import is_open, payment_of
 from credit_wallet.pages.payments import PAYMENT_WORDS
 from credit_wallet.pages.routes import wallet_action, wallet_page
 from credit_wallet.pages.visit import Visit
-from credit_wallet.pages.words import text
 
 PRESETS_YEN = (1_000, 5_000, 10_000, 50_000)
 OWN = "own"
@@ -50,7 +49,7 @@ async def begin(visit: Visit) -> Reply:
     preset = form.text("preset")
     amount_yen = form.whole("amount_yen") if preset in ("", OWN) else form.whole("preset")
     if not isinstance(amount_yen, int):
-        raise InvalidAmount(text("Enter how much to pay, in whole yen."), field="amount_yen")
+        raise InvalidAmount("amount_yen must be a whole number", field="amount_yen")
     body = form.given(
         amount_yen=amount_yen,
         checkout=True,

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from credit_wallet.errors import WalletError
 from credit_wallet.pages.answers import Reply
-from credit_wallet.pages.routes import wallet_action, wallet_page
+from credit_wallet.pages.routes import OWNER, action, wallet_action, wallet_page
 from credit_wallet.pages.visit import Visit
 from credit_wallet.wire.asgi import address_of
 
@@ -81,9 +81,9 @@ async def rotate_token(visit: Visit) -> Reply:
     return await visit.show("wallet/token-made.html", made=made)
 
 
-@wallet_action("/settings/sign-out-everywhere", show_settings)
+@action(f"{OWNER}/settings/sign-out-everywhere", "owner", show_settings)
 async def sign_out_everywhere(visit: Visit) -> Reply:
-    """End every session that the same token, key or link has opened, this one too."""
+    """End every session that the same token or key has opened, this one too."""
     if visit.secret is not None:
         await visit.entrance.people.end_all(visit.secret)
     cookie = visit.entrance.cookies.end_session(in_frame=visit.place.in_frame)
