@@ -42,7 +42,7 @@ CASES: Final = {
         text("They are compared with Stripe every five minutes. Look at those that stay."),
     ),
     "auto_topups_stopped": Case(
-        text("Automatic top-ups have stopped"),
+        text("Automatic top-ups stopped"),
         "/console/wallets?status=failed_topup",
         "/console/wallets/{wallet_id}/auto-topup",
         text("The saved card was refused, or is gone. Ask for another."),
