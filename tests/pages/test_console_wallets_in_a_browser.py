@@ -104,7 +104,10 @@ def test_credit_is_topped_up_corrected_and_taken_back(corrections: Page, site: S
     form.get_by_label("Note").fill("sorry")
     send(form, "Top up")
     said(corrections, "The wallet is topped up.")
-    assert [(lot.kind, lot.remaining) for lot in site.wallets.lots.list(wallet_id)] == [("promo", 2_000), ("paid", 1_000)]
+    assert [(lot.kind, lot.remaining) for lot in site.wallets.lots.list(wallet_id)] == [
+        ("promo", 2_000),
+        ("paid", 1_000),
+    ]
 
     form = task(corrections, "Correct the balance")
     form.get_by_label("Take").check()

@@ -115,7 +115,9 @@ def test_nothing_moves_that_was_not_confirmed(api: Api, wallets: CreditWallet, w
         answer = visitor.send(f"{here}/{form}", {**visitor.form(visitor.get(here).text, f"{here}/{form}"), **sent})
         assert answer.status_code == 422, form
         assert "tick the box" in answer.text, form
-    answer = visitor.send(f"{here}/freeze", {**visitor.form(visitor.get(here).text, f"{here}/freeze"), "reason": "other"})
+    answer = visitor.send(
+        f"{here}/freeze", {**visitor.form(visitor.get(here).text, f"{here}/freeze"), "reason": "other"}
+    )
     assert answer.status_code == 422
     shown = wallets.show(wallet_id)
     assert (shown.balance, shown.frozen, shown.closed_at, shown.reference) == (990, False, None, "cust_1")
