@@ -288,6 +288,7 @@ def test_strangers_watch_nothing(api: Api, wallets: CreditWallet) -> None:
     wallets.create()
     for path in ("/wallet/live", "/console/live", "/console/wallets/1/live"):
         assert Visitor(api).get(path).status_code == 303
+        assert Visitor(api).get(path, accept="text/event-stream").status_code == 401
     assert Visitor(api).get("/framed/live").status_code == 401
     owner = Visitor(api).sign_in(wallets.create().owner_token)
     assert owner.get("/console/live").status_code == 403

@@ -274,6 +274,8 @@ class Pages:
         return redirect(f"{visit.path}?{rest}" if rest else visit.path).with_headers([*visit.headers, *cookies])
 
     def _to_sign_in(self, visit: Visit) -> Answer:
+        if b"text/event-stream" in dict(visit.scope["headers"]).get(b"accept", b""):
+            return Answer(401, headers=visit.headers)  # a script has asked, which can read no page
         if visit.place.in_frame:
             return visit.draw("ended.html", status=401)
         back = "" if visit.scope["method"] != "GET" else f"?next={quote(visit.path, safe='/')}"
