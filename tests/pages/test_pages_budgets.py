@@ -92,7 +92,7 @@ def test_each_value_has_a_limit_for_itself(
     page.goto("/wallet/budgets/new")
     page.get_by_label("Limit", exact=True).fill("60")
     page.get_by_label("Unit").select_option("calls")
-    page.get_by_label("Period").select_option("minute")
+    page.get_by_label("Time span").select_option("minute")
     page.get_by_text("Some of it").click()
     if "run" in scope:
         page.get_by_label("A fact").fill("run")

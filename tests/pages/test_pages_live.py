@@ -80,7 +80,7 @@ def _watched(wallets: CreditWallet, visit: Visit, wallet_id: int | None) -> None
         streams = Live(wallets)
 
         def watch(session_id: int = 1, since: str = "", still_open: Callable[[], Awaitable[object]] = _open) -> Watcher:
-            return Watcher(streams.stream(wallet_id, session_id, since, still_open, []))
+            return Watcher(streams.stream(wallet_id, session_id, since, still_open))
 
         await visit(streams, watch)
         streams.end()
@@ -242,7 +242,7 @@ def test_who_takes_nothing_is_given_up(wallets: CreditWallet, wallet_id: int, mo
         async def never(*_: Any) -> Any:
             await asyncio.Event().wait()
 
-        stream: Any = streams.stream(wallet_id, 1, "", _open, [])
+        stream: Any = streams.stream(wallet_id, 1, "", _open)
         async with asyncio.timeout(10):
             await stream({"state": {}}, never, never)
 

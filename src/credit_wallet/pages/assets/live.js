@@ -131,6 +131,9 @@
     if (document.hidden) silence();
     else { wait = 1000; check(); }
   });
+  // Figures of the last minute change by themselves.
+  const every = Number(document.querySelector("[data-every]")?.dataset.every);
+  if (every) setInterval(() => { if (!document.hidden) refresh(); }, every * 1000);
   addEventListener("pagehide", silence);
   addEventListener("pageshow", (event) => { if (event.persisted) check(); });
   listen();
