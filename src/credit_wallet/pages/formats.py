@@ -20,7 +20,7 @@ _MONTHS = [
 _WEEKDAYS = {"en": ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"], "ja": ["月", "火", "水", "木", "金", "土", "日"]}
 MINUS = "−"
 _UNITS: dict[Language, list[tuple[int, str]]] = {
-    "en": [(10**9, "bn"), (10**6, "m"), (10**3, "k")],
+    "en": [(10**9, "B"), (10**6, "M"), (10**3, "k")],
     "ja": [(10**8, "億"), (10**4, "万")],
 }
 
