@@ -39,7 +39,7 @@ WALLET = {
 }
 """Pages of a wallet, below where it is. One with a word in braces is left out for wallets that have no such thing."""
 
-CUSTOMER = {**WALLET, "corrections": "/corrections"}
+CUSTOMER = {name: path for name, path in WALLET.items() if name != "thank-you"} | {"corrections": "/corrections"}
 """What operators see of a wallet."""
 
 CONSOLE = {
