@@ -44,6 +44,10 @@ CUSTOMER = {**WALLET, "corrections": "/corrections"}
 
 CONSOLE = {
     "overview": "",
+    "find": "/find",
+    "found": "/find?q=req-1",
+    "found-customers": "/find?q=cust",
+    "found-nothing": "/find?q=nothing-is-called-so",
     "wallets": "/wallets",
     "wallets-in-debt": "/wallets?status=in_debt&sort=-balance",
     "wallet-new": "/wallets/new",
