@@ -1,9 +1,6 @@
-"""Pages of one wallet: for its owner, and for operators who look at it.
-
-Each module declares its own; none decides or stores anything.
 """Pages of one wallet: for its owner, in a frame of a host's, and for operators who look at it.
 
-Each module declares the pages of one section by what the API answers; no rule lives here.
+Each module declares its own; none decides or stores anything.
 """
 
 from credit_wallet.pages.owner import (  # noqa: F401 - each declares its pages
