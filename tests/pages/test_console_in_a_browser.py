@@ -92,9 +92,7 @@ def test_the_overview_says_what_needs_a_person(admin: Page, site: Site, db_url: 
     expect(admin.locator("#cases")).to_contain_text("No debts, failed payments or lost notices.")
     no_axe_findings(admin)
     owing = site.wallet(100, label=STRANGE)
-    site.wallets.adjust(
-        owing.wallet_id, -400, reason="other", note="n", allow_debt=True, idempotency_key=site.key()
-    )
+    site.wallets.adjust(owing.wallet_id, -400, reason="other", note="n", allow_debt=True, idempotency_key=site.key())
     dry = site.wallet(50, label="Dry")
     site.wallets.charge(dry.wallet_id, 50, idempotency_key=site.key())
     with suppress(InsufficientFunds):
@@ -320,9 +318,7 @@ def test_the_log_is_narrowed(admin: Page, site: Site) -> None:
 
 
 @pytest.mark.parametrize("language", ["en", "ja"])
-def test_a_phone_in_the_dark_shows_all_of_it(
-    site: Site, watch: Watch, db_url: str, language: Language
-) -> None:
+def test_a_phone_in_the_dark_shows_all_of_it(site: Site, watch: Watch, db_url: str, language: Language) -> None:
     wallet_id = site.wallet(9_000, label=STRANGE * 12, reference="cust_" + "7" * 60).wallet_id
     site.wallets.charge(wallet_id, 3, idempotency_key="k", request_id="req-1", note=STRANGE)
     lost_notice(site, db_url, wallet_id)

@@ -10,7 +10,6 @@ from credit_wallet.pages.visit import Visit
 from credit_wallet.pages.words import text
 
 
-
 class Check(NamedTuple):
     """Something that is looked at: its name, what it says when all is well, and what to do when it is not."""
 
