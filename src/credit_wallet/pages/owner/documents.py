@@ -120,7 +120,11 @@ def _price(price: str, words: Words, formats: Formats) -> str:
     for tier in filter(None, tiers):
         yen = formats.yen(tier["yen"].replace(",", ""))
         unit = words.say("{yen} per {n}", yen=yen, n=tier["per"]) if tier["per"] else yen
-        said.append(words.say("up to {n}: {price}", n=tier["to"], price=unit) if tier["to"] else words.say("then {price}", price=unit))
+        said.append(
+            words.say("up to {n}: {price}", n=tier["to"], price=unit)
+            if tier["to"]
+            else words.say("then {price}", price=unit)
+        )
     return str(words.say(", ")).join(said)
 
 
