@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, NamedTuple, get_args
 from credit_wallet.pages.answers import Reply
 from credit_wallet.pages.api import Refused
 from credit_wallet.pages.formats import Formats
+from credit_wallet.pages.owner.payment import takes_test_money
 from credit_wallet.pages.payments import PAYMENT_WORDS
 from credit_wallet.pages.routes import wallet_page
 from credit_wallet.pages.visit import Visit
@@ -18,6 +19,12 @@ from credit_wallet.pages.words import Words, text
 
 _CYCLE = re.compile("[1-9][0-9]{3}-(0[1-9]|1[0-2])")
 RECEIPTS = 12
+
+MANY_CHARGES = 50_000
+"""In a month; a statement of more is drawn up when somebody asks for that."""
+
+SECONDS_PER_CHARGE = 30e-6
+"""About what drawing it up takes, where nothing else runs."""
 
 FileKind = Literal["text", "csv", "json"]
 _ENDINGS: dict[FileKind, str] = {"text": "txt", "csv": "csv", "json": "json"}
@@ -75,6 +82,9 @@ async def documents(visit: Visit) -> Reply:
 async def show_statement(visit: Visit) -> Reply:
     """One statement, to read and to print."""
     cycle = _checked(visit.params["cycle"])
+    if "whole" not in visit.query and (counted := await _counted(visit, cycle))["charges"] > MANY_CHARGES:
+        seconds = max(counted["charges"] * SECONDS_PER_CHARGE, 1)
+        return await visit.show("wallet/statement-later.html", cycle=cycle, counted=counted, seconds=seconds)
     statement = await visit.get("/credit/statement", cycle=cycle, entries="none")
     wallet = await visit.wallet()
     first, last = _days(cycle)
@@ -90,6 +100,7 @@ async def show_statement(visit: Visit) -> Reply:
         first=first,
         last=last,
         is_current=cycle == wallet["current_cycle"],
+        is_test_money=await takes_test_money(visit),
         is_part=visit.caller is not None and visit.caller.key_id is not None and not visit.place.of_operator,
         earlier=_neighbour(cycle, -1, wallet),
         later=_neighbour(cycle, 1, wallet),
@@ -129,6 +140,12 @@ def _checked(cycle: str) -> str:
     if _CYCLE.fullmatch(cycle) is None:
         raise Refused(404, {"code": "not_found", "detail": ""})
     return cycle
+
+
+async def _counted(visit: Visit, cycle: str) -> Any:
+    """What a month's charges come to, as it is counted in the background."""
+    usage = await visit.get("/credit/usage", every="month", since=cycle, until=cycle)
+    return next(iter(usage["rows"]), {"charges": 0})
 
 
 async def _months(visit: Visit, wallet: Any) -> list[Month]:
