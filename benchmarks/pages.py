@@ -47,12 +47,11 @@ _HIDDEN = re.compile(r'<input type="hidden" name="([^"]+)" value="([^"]*)"')
 
 
 class Answer(NamedTuple):
-    """What came: its status, its headers' cookies, its text, and how many bytes were sent."""
+    """What came: its status, its cookies, and its content as it was sent."""
 
     status: int
     cookies: dict[str, str]
     content: bytes
-    location: str
 
 
 class Visitor:
@@ -88,7 +87,7 @@ def _read(answer: HTTPResponse) -> Answer:
     for header in answer.headers.get_all("set-cookie") or []:
         name, _, value = header.partition(";")[0].partition("=")
         cookies[name] = value
-    return Answer(answer.status, cookies, answer.read(), answer.headers.get("location", ""))
+    return Answer(answer.status, cookies, answer.read())
 
 
 def main() -> None:

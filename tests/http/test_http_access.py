@@ -151,6 +151,7 @@ ACCESS: dict[str, Who] = {
     "GET /operator/wallets": "view",
     "GET /operator/seal": "view",
     "GET /operator/transactions": "view",
+    "GET /operator/transactions/{txn_id}": "view",
     "GET /operator/log": "administer",
     "GET /operator/wallets/{wallet_id}/personal-data": "administer",
     "GET /operator/wallets/{wallet_id}/log": "view",

@@ -58,3 +58,16 @@ def test_a_provider_that_cannot_be_asked_is_a_bad_gateway(wallets: CreditWallet,
         assert_problem(answer, 502, "payment_provider_error")
         assert answer.headers["retry-after"] == "1"
         assert_problem(api.call("POST", "/webhooks/stripe", content=b"{}"), 502, "payment_provider_error")
+
+
+def test_a_long_list_goes_on(api: Api, wallets: CreditWallet, wallet: CreatedWallet) -> None:
+    made = {wallets.topups.request(wallet.wallet_id, 100, idempotency_key=f"{n}").topup_id for n in range(5)}
+    found: list[str] = []
+    asked: dict[str, str] = {}
+    for _ in range(3):
+        page = api.get("/credit/topups", wallet.owner_token, limit=2, **asked).json()
+        found += [each["topup_id"] for each in page["topups"]]
+        asked = {"cursor": page["next_cursor"]}
+    assert asked == {"cursor": None}
+    assert len(found) == 5
+    assert set(found) == made

@@ -228,6 +228,18 @@ def test_a_statement_of_the_first_cycle_that_there_is_can_be_had(api: Api, form:
     assert api.get("/credit/statement", created["owner_token"], cycle="1000-01", format=form).status_code == 200
 
 
+def test_a_statement_without_its_entries_is_the_rest_of_it(api: Api, wallet: CreatedWallet) -> None:
+    api.post("/credit/charge", wallet.owner_token, key="a", amount_yen=3, note="tea")
+    whole = api.get("/credit/statement", wallet.owner_token).json()
+    assert len(whole["entries"]) == 2
+    assert api.get("/credit/statement", wallet.owner_token, entries="none").json() == {**whole, "entries": []}
+    text = api.get("/credit/statement", wallet.owner_token, format="text").text
+    short = api.get("/credit/statement", wallet.owner_token, format="text", entries="none").text
+    assert text.startswith(short)
+    assert "tea" in short
+    assert "  Entry" in text.removeprefix(short)
+
+
 def test_a_statement_tells_who_spent_and_on_what(api: Api, wallets: CreditWallet, wallet: CreatedWallet) -> None:
     agent = wallets.keys.create(wallet.wallet_id, label="crawler")
     api.post("/credit/charge", agent.token, key="a", amount_yen=30, note="GET /search")

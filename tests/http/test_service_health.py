@@ -94,7 +94,7 @@ def test_the_service_says_how_it_is(wallets: CreditWallet, db_url: str) -> None:
         assert 0 < health["rail"]["commit_p50_ms"] <= health["rail"]["commit_p99_ms"]
         assert 0 < health["requests"]["p50_ms"] <= health["requests"]["p99_ms"]
         assert {each["job"]: each["failed"] for each in health["jobs"]} == {each.job: 0 for each in worker.runs}
-        assert {each["check"] for each in health["findings"]} == {"clock", "seals", "jobs", "deliveries"}
+        assert {each["check"] for each in health["findings"]} == {"clock", "seals", "jobs", "deliveries", "commits"}
         assert health["ok"] is True
         text = api.get("/operator/health", OPERATOR_KEY).text
         for secret in (OPERATOR_KEY, wallet.owner_token, "postgres@", "127.0.0.1", "://"):

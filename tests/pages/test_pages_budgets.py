@@ -22,9 +22,7 @@ def wallet(site: Site) -> CreatedWallet:
     made = site.wallet(10_000, label="Acme", monthly_budget_yen=3_000, budget_mode="cap", time_zone="Asia/Tokyo")
     crawler = site.wallets.keys.create(made.wallet_id, label=f"crawler {STRANGE}", group="acme/research")
     for number, run in enumerate(("r1", "r1", "r2")):
-        site.wallets.charge(
-            made.wallet_id, 32, idempotency_key=f"c{number}", key_id=crawler.key_id, facts={"run": run}
-        )
+        site.wallets.charge(made.wallet_id, 32, idempotency_key=f"c{number}", key_id=crawler.key_id, facts={"run": run})
     return made
 
 
@@ -94,7 +92,7 @@ def test_each_value_has_a_limit_for_itself(
     page.goto("/wallet/budgets/new")
     page.get_by_label("Limit", exact=True).fill("60")
     page.get_by_label("Unit").select_option("calls")
-    page.get_by_label("Period").select_option("minute")
+    page.get_by_label("Time span").select_option("minute")
     page.get_by_text("Some of it").click()
     if "run" in scope:
         page.get_by_label("A fact").fill("run")

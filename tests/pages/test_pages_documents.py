@@ -133,6 +133,17 @@ def test_there_is_nothing_else(owner: Visitor, path: str) -> None:
     assert "content-disposition" not in answer.headers
 
 
+def test_a_file_that_cannot_be_drawn_up_is_a_page_that_says_why(
+    owner: Visitor, wallets: CreditWallet, wallet: CreatedWallet
+) -> None:
+    with wallets.reading_lanes.report(wallet.wallet_id), wallets.reading_lanes.report(wallet.wallet_id):
+        answer = owner.get("/wallet/documents/2026-10/statement.csv")
+    assert answer.status_code == 429
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert "content-disposition" not in answer.headers
+    assert "content-security-policy" in answer.headers
+
+
 def test_an_operator_reads_the_same(api: Api, wallets: CreditWallet, wallet: CreatedWallet) -> None:
     operator = Visitor(api).sign_in(wallets.operators.create("vic", "viewer").token)
     here = f"/console/wallets/{wallet.wallet_id}/documents"

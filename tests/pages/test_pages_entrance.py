@@ -139,7 +139,7 @@ def test_a_cookie_that_comes_twice_counts_as_none(api: Api, wallet: CreatedWalle
 def test_what_a_person_likes_is_remembered(api: Api, query: str, cookie: str) -> None:
     visitor = Visitor(api)
     answer = visitor.get(f"/sign-in?next=/wallet&{query}")
-    assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in?next=/wallet")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in?next=%2Fwallet")
     assert any(header.startswith(f"{cookie};") for header in answer.headers.get_list("set-cookie"))
     assert visitor.get("/sign-in").status_code == 200
 
@@ -186,3 +186,13 @@ def test_files_are_named_by_what_is_in_them_and_kept(api: Api) -> None:
     assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
     assert api.get("/assets/pages.css").status_code == 404
     assert api.get("/assets/../app.py").status_code == 404
+
+
+@pytest.mark.usefixtures("nothing_is_believed_unseen")
+@pytest.mark.parametrize("path", ["/wallet/documents/2026-05/statement.csv", "/wallet/spending.csv", "/wallet/nothing"])
+def test_whatever_is_answered_brings_the_new_secret(api: Api, wallet: CreatedWallet, clock: Clock, path: str) -> None:
+    visitor = Visitor(api).sign_in(wallet.owner_token)
+    clock.advance(minutes=11)
+    visitor.get(path)
+    clock.advance(minutes=2)
+    assert visitor.get("/wallet/keys").status_code == 200

@@ -100,3 +100,26 @@ def test_no_other_site_shows_it_and_nobody_shows_other_pages(browser: Browser, s
             page.goto(where.origin)
             assert any("frame-ancestors" in fault or "Framing" in fault for fault in watch.faults)
             watch.close()
+
+
+def test_a_customer_pays_from_a_frame_and_sees_it_there(browser: Browser, site: Site, host: Host) -> None:
+    """The payment page opens beside, as it cannot be framed; whoever comes back there is told nothing of the wallet."""
+    link = link_of(site, site.wallet(0).wallet_id, path="/wallet/pay-in")
+    watch = Watch(browser, site.url)
+    watch.allow(host.origin)
+    watch.allow(site.fake.url)
+    page = watch.new_page()
+    host.framed = link["frame_url"]
+    page.goto(host.origin)
+    frame = page.frame_locator("iframe")
+    frame.locator("form.pay-form button.main").click()
+    with page.expect_popup() as opened:
+        frame.get_by_role("link", name="Continue to the payment page").click()
+    beside = opened.value
+    beside.check("input[value='4242424242424242']")
+    beside.click("button")
+    beside.wait_for_url(f"{site.url}/wallet/thank-you?**")
+    assert "1,000" not in beside.content()
+    expect(frame.get_by_role("main")).to_contain_text("¥1,000 is in the wallet.")
+    watch.close()
+    watch.require_clean()

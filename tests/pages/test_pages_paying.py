@@ -105,7 +105,7 @@ def test_whoever_leaves_the_payment_page_goes_on_or_gives_up(site: Site, owner: 
     assert [each.status for each in site.wallets.topups.list(1)] == ["canceled"]
 
 
-def test_a_slip_is_shown_and_its_payment_seen_without_reloading(site: Site, watch: Watch, owner: Page) -> None:
+def test_a_slip_is_shown_and_its_payment_seen_without_reloading(site: Site, owner: Page) -> None:
     begin(owner, "1000", "konbini")
     pay(owner, "konbini")
     slip = owner.url
@@ -219,7 +219,7 @@ def test_what_is_wrong_with_a_form_stands_beside_the_field(site: Site, owner: Pa
     assert site.wallets.topups.list(1) == []
 
 
-def test_another_payment_waits_for_one_that_may_still_come_in(site: Site, owner: Page) -> None:
+def test_another_payment_waits_for_one_that_may_still_come_in(owner: Page) -> None:
     begin(owner, "1000", "konbini")
     pay(owner, "konbini")
     come_back(owner)

@@ -137,7 +137,7 @@ def test_entries_are_narrowed_and_each_filter_can_be_removed(
 
 
 def test_a_filter_that_makes_no_sense_is_refused_with_a_page(owner: Visitor) -> None:
-    for query in ("type=nonsense", "key_id=x", "since=yesterday", "item=%00", "cursor=x"):
+    for query in ("type=nonsense", "key_id=x", "since=yesterday", "item=%00", "cursor=x", "until=9999-12-31"):
         answer = owner.get(f"/wallet/activity?{query}")
         assert answer.status_code == 422, query
         assert "<main" in answer.text
@@ -188,6 +188,9 @@ def test_spending_shows_what_can_be_shown_of_any_range(owner: Visitor) -> None:
         "since=2026-05-18&until=2026-05-16",
         "since=2000-01-01",
         "until=9999-12-31",
+        "since=9999-12-31",
+        "until=0001-01-03",
+        "since=0001-01-01&until=0001-01-02&every=week",
         "since=x&until=y",
         "range=forever",
         "every=second",

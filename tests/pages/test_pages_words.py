@@ -18,7 +18,7 @@ SAID = said_by_pages()
 TRANSLATED = {english for english in japanese() if not english.startswith("problem ")}
 PROBLEMS = {english.removeprefix("problem ") for english in japanese()} - TRANSLATED
 
-SAME_IN_BOTH = {"ID"}
+SAME_IN_BOTH = {"ID", "Stripe"}
 """What is written in Latin letters in Japanese too."""
 
 OF_ANY_PROBLEM = {"detail", "code", "title", "status"}

@@ -83,6 +83,7 @@ def running_site(wallets: CreditWallet, clock: Clock, fake: FakeStripe, **settin
         webhook_secrets=(SECRET,),
         api_url=fake.url,
         methods=METHODS,
+        pay_back=True,
         public_url=url,
     )
     payments = StripePayments(wallets, taken, clock)

@@ -51,15 +51,14 @@ def parse_end(text: str, time_zone: Callable[[], str], *, days: int = 1) -> date
     """
     if _WEEK.search(text):
         raise ValueError(f"{text!r} is a week, not a day")  # Python reads it as its Monday
+    day: date | None = None
     try:
-        day: date = date.fromisoformat(text)
+        given = day = date.fromisoformat(text)
     except ValueError:
-        day = moment = parse_instant(text)
-    else:
-        moment = end_of_day(day + timedelta(days=days - 1), time_zone())
-    if not FIRST_YEAR <= day.year <= LAST_YEAR:
+        given = parse_instant(text)
+    if not FIRST_YEAR <= given.year <= LAST_YEAR:
         raise ValueError(f"{text!r} is not in the years {FIRST_YEAR} to {LAST_YEAR}")
-    return moment
+    return parse_instant(text) if day is None else end_of_day(day + timedelta(days=days - 1), time_zone())
 
 
 def end_of_day(day: date, time_zone: str) -> datetime:

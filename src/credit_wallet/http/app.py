@@ -29,7 +29,7 @@ from credit_wallet.http.consent_routes import CONSENT_ROUTES
 from credit_wallet.http.correction_routes import CORRECTION_ROUTES
 from credit_wallet.http.decoding import MAX_BODY_BYTES, BodyRequest
 from credit_wallet.http.docs import PAGE_POLICY, get_docs_file, show_docs
-from credit_wallet.http.entry_names import find_transactions
+from credit_wallet.http.entry_names import find_transactions, get_transaction_of_all
 from credit_wallet.http.fast import FastLane
 from credit_wallet.http.forwarded import Forwarded
 from credit_wallet.http.grant_routes import GRANT_ROUTES
@@ -95,6 +95,7 @@ ROUTES = (
     *NOTICE_ROUTES,
     *OPERATOR_ROUTES,
     find_transactions,
+    get_transaction_of_all,
     *MIRRORED_ROUTES,
     *ALL_WALLETS_ROUTES,
     *CORRECTION_ROUTES,

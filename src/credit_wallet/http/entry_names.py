@@ -11,8 +11,11 @@ from litestar.params import QueryParameter
 from credit_wallet.domain.commands import MAX_IDEMPOTENCY_KEY_LENGTH
 from credit_wallet.domain.metadata import MAX_REFERENCE_LENGTH
 from credit_wallet.domain.names import MAX_REQUEST_ID_LENGTH
+from credit_wallet.domain.views import TransactionView
 from credit_wallet.http.dependencies import GivenWallets
-from credit_wallet.http.routing import page_size, route
+from credit_wallet.http.lanes import on_lane
+from credit_wallet.http.routing import id_in_path, page_size, route
+from credit_wallet.ledger.reading_lanes import OPERATORS
 from credit_wallet.stores.entry_names import Wanted
 from credit_wallet.wire.names import NAME_PATTERN
 from credit_wallet.wire.presenters import ALL_CURSOR_PATTERN, MAX_PAGE, all_named
@@ -78,3 +81,15 @@ async def find_transactions(
     """
     names = Wanted(request_id, reference, idempotency_key)
     return await all_named(wallets, limit=limit, cursor=cursor, names=names)
+
+
+@get("/operator/transactions/{txn_id:int}", **route("Operator: wallets", "entry_not_found", needs="view"))
+@on_lane(OPERATORS)
+def get_transaction_of_all(
+    txn_id: Annotated[int, id_in_path("ledger entry")], wallets: GivenWallets
+) -> TransactionView:
+    """Get a transaction of any wallet
+
+    One ledger entry, whosever it is, and how much of it was refunded or reversed.
+    """
+    return wallets.transactions.show(txn_id)

@@ -28,6 +28,9 @@ from credit_wallet.worker import Runs
 LATE_SECONDS, LATE_RUNS = 60.0, 2
 """A job is late when it has been due for a minute and for twice its pace."""
 
+SLOW_MS = 1_000.0
+"""Commits that take as long make callers wait: the disk or the database is not up to what it is asked."""
+
 
 def health_of(wallets: CreditWallet, metrics: Metrics) -> ServiceHealth:
     """Read it; what waits in the database is read once a minute."""
@@ -40,7 +43,8 @@ def health_of(wallets: CreditWallet, metrics: Metrics) -> ServiceHealth:
     )
     queue = QueueHealth(backlog.events, backlog.oldest_event_at, backlog.deliveries, backlog.dead_deliveries)
     jobs = [_job(runs) for runs in metrics.runs()]
-    findings = [*_findings(wallets, seal, queue, jobs)]
+    rail = _rail(wallets, metrics)
+    findings = [*_findings(wallets, seal, queue, jobs, rail)]
     uptime_seconds = int(monotonic() - metrics.began)
     return ServiceHealth(
         ok=all(each.ok for each in findings),
@@ -54,7 +58,7 @@ def health_of(wallets: CreditWallet, metrics: Metrics) -> ServiceHealth:
         queue=queue,
         seal=seal,
         jobs=jobs,
-        rail=_rail(wallets, metrics),
+        rail=rail,
         requests=_requests(metrics),
     )
 
@@ -65,7 +69,9 @@ def _job(runs: Runs) -> JobHealth:
     return JobHealth(runs.job, runs.every_seconds, runs.succeeded, runs.failed, last, late)
 
 
-def _findings(wallets: CreditWallet, seal: SealHealth, queue: QueueHealth, jobs: list[JobHealth]) -> Iterator[Finding]:
+def _findings(
+    wallets: CreditWallet, seal: SealHealth, queue: QueueHealth, jobs: list[JobHealth], rail: RailHealth
+) -> Iterator[Finding]:
     problem = wallets.clock.problem()
     yield Finding("clock", problem is None, problem or format_instant(wallets.clock.now()))
     waiting = f"entries have waited {seal.unsealed_seconds:,.0f} seconds for a seal"
@@ -76,6 +82,10 @@ def _findings(wallets: CreditWallet, seal: SealHealth, queue: QueueHealth, jobs:
     dead = queue.dead_deliveries
     given_up = f"{dead} were given up; see credit-wallet alerts deliveries --status dead"
     yield Finding("deliveries", not dead, given_up if dead else f"{queue.deliveries} are to be sent")
+    slowest = rail.commit_p99_ms
+    is_slow = slowest is not None and slowest >= SLOW_MS
+    taken = "nothing was committed" if slowest is None else f"99 % of commits took {slowest:,.0f} ms at most"
+    yield Finding("commits", not is_slow, f"{taken} in the last minute{'; see the disk' if is_slow else ''}")
 
 
 def _rail(wallets: CreditWallet, metrics: Metrics) -> RailHealth:

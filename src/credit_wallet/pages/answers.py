@@ -18,10 +18,6 @@ class Answer(NamedTuple):
     media_type: str = HTML
     headers: RawHeaders = []  # noqa: RUF012 - never changed
 
-    def with_headers(self, headers: RawHeaders) -> Answer:
-        """The same with more headers."""
-        return self._replace(headers=[*self.headers, *headers])
-
     async def send(self, standing: RawHeaders, send: Send, *, head: bool = False) -> None:
         """Send it, with ``standing`` headers where it has none of that name."""
         own = {name for name, _ in self.headers}

@@ -71,9 +71,26 @@ class Api:
             raise Refused(answer.status, decoded)
         return decoded
 
-    async def hand_on(self, path: str, query: Mapping[str, Any], receive: Receive, send: Send) -> None:
-        """Send on what the API answers to ``GET``, as it comes, such as a long download, for as long as one listens."""
-        await self._app(self._scope_of("GET", path, query, b"", {}), receive, send)
+    async def hand_on(
+        self, path: str, query: Mapping[str, Any], receive: Receive, send: Send, headers: RawHeaders
+    ) -> None:
+        """Send on what the API answers to ``GET``, as it comes, with more ``headers``, for as long as one listens.
+
+        Raises ``Refused``, before anything is sent.
+        """
+        refusal = _Answer()
+
+        async def send_on(message: Any) -> None:
+            if message["type"] == "http.response.start" and message["status"] < 400:
+                message = {**message, "headers": [*message["headers"], *headers]}
+            elif message["type"] == "http.response.start" or refusal.status:
+                await refusal.take(message)
+                return
+            await send(message)
+
+        await self._app(self._scope_of("GET", path, query, b"", {}), receive, send_on)
+        if refusal.status:
+            raise Refused(refusal.status, json.decode(refusal.body))
 
     def _scope_of(
         self, method: str, path: str, query: Mapping[str, Any] | None, content: bytes, given: Mapping[str, str]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from datetime import datetime
 from hashlib import sha256
 from traceback import format_exc
-from typing import Final
-from urllib.parse import quote
+from typing import Any, Final
+from urllib.parse import quote, urlencode
 
 from credit_wallet.domain.sessions import OpenSession
 from credit_wallet.errors import Forbidden, Unauthorized, WalletError
@@ -51,6 +51,7 @@ _FOR_EVER: RawHeaders = [
 _TOP = ("/", "/dashboard", "/sign-in", "/sign-out")
 _ROOMS = (OWNER, FRAMED, CONSOLE, "/enter")
 
+
 _log = Logger("credit_wallet.pages")
 
 
@@ -88,24 +89,26 @@ class Pages:
             return
         if head := scope["method"] == "HEAD":
             scope = {**scope, "method": "GET", LOOKS_ONLY: True}
-        reply = await self._answer(scope, receive)
+        cookies: RawHeaders = []
+        reply = await self._answer(scope, receive, cookies)
         origins = self._settings.frame_origins if path.startswith(f"{FRAMED}/") or path == FRAMED else ()
         if isinstance(reply, Answer):
+            reply = reply._replace(headers=[*cookies, *reply.headers])
             await reply.send([*page_headers(origins), request_id_of(scope["headers"])], send, head=head)
         else:
-            await reply(scope, receive, send)
+            await reply(scope, receive, _with_headers(cookies, send))
 
     async def not_found(self, scope: Scope, send: Send) -> None:
         """Answer a person who asks for an address that neither pages nor API have."""
         reply = self._refusal(self._stranger(scope), _not_found(scope["path"], "GET"))
         await reply.send([*page_headers(()), request_id_of(scope["headers"])], send)
 
-    async def _answer(self, scope: Scope, receive: Receive) -> Reply:
-        """The answer, whatever happens."""
+    async def _answer(self, scope: Scope, receive: Receive, cookies: RawHeaders) -> Reply:
+        """The answer, whatever happens; ``cookies`` are set with it, whatever it is."""
         visit = None
         try:
             _require_one_meaning(scope)
-            visit = await self._visit(scope)
+            visit = await self._visit(scope, cookies)
             return await self._run(visit, receive)
         except (WalletError, Refused) as error:
             return self._refusal(visit or self._stranger(scope), error)
@@ -169,7 +172,7 @@ class Pages:
                 text("the form is out of date or from elsewhere; open the page again and send it from there")
             )
 
-    async def _visit(self, scope: Scope) -> Visit:
+    async def _visit(self, scope: Scope, set_cookies: RawHeaders) -> Visit:
         """Who asks for what."""
         path, method = scope["path"], scope["method"]
         found = ROUTES.find(method, path)
@@ -179,13 +182,12 @@ class Pages:
         scope["state"][ROUTE] = route.path
         in_frame = path == FRAMED or path.startswith(f"{FRAMED}/")
         cookies = cookies_of(scope["headers"])
-        headers: RawHeaders = []
-        session, caller = await self._session(scope, cookies, headers, in_frame=in_frame)
-        csrf = self._csrf(session, cookies, headers)
+        session, caller = await self._session(scope, cookies, set_cookies, in_frame=in_frame)
+        csrf = self._csrf(session, cookies, set_cookies)
         scope["state"]["caller"] = caller
         visit = self._visit_of(scope, session, caller, csrf, _place(path, params), params, cookies)
         visit.route = route
-        visit.headers += headers
+        visit.set_cookies = set_cookies
         return visit
 
     async def _session(
@@ -260,19 +262,17 @@ class Pages:
         }
         if not liked:
             return None
-        rest = "&".join(
-            f"{quote(name)}={quote(value)}" for name, value in visit.query.items() if name not in _KNOWN_TASTES
-        )
-        cookies: RawHeaders = [
-            (b"set-cookie", self._cookies.set_taste(name, value).encode()) for name, value in liked.items()
-        ]
-        return redirect(f"{visit.path}?{rest}" if rest else visit.path).with_headers([*visit.headers, *cookies])
+        rest = urlencode({name: value for name, value in visit.query.items() if name not in _KNOWN_TASTES})
+        for name, value in liked.items():
+            visit.set_cookie(self._cookies.set_taste(name, value))
+        return redirect(f"{visit.path}?{rest}" if rest else visit.path)
 
     def _to_sign_in(self, visit: Visit) -> Answer:
         if visit.place.in_frame:
             return visit.draw("ended.html", status=401)
-        back = "" if visit.scope["method"] != "GET" else f"?next={quote(visit.path, safe='/')}"
-        return redirect(f"/sign-in{back}").with_headers(visit.headers)
+        asked = urlencode(visit.query) if visit.scope["method"] == "GET" else ""
+        address = f"{visit.page_address}?{asked}" if asked else visit.page_address
+        return redirect(f"/sign-in?next={quote(address, safe='/')}")
 
     def _refusal(self, visit: Visit, error: Exception) -> Answer:
         """The page that says why."""
@@ -297,6 +297,17 @@ _TITLES = {
 }
 
 _KNOWN_TASTES: tuple[Taste, ...] = ("language", "theme", "zone")
+
+
+def _with_headers(headers: RawHeaders, send: Send) -> Send:
+    """``send`` for an answer that has these headers as well."""
+
+    async def send_with_headers(message: MutableMapping[str, Any]) -> None:
+        if headers and message["type"] == "http.response.start":
+            message = {**message, "headers": [*headers, *message["headers"]]}
+        await send(message)
+
+    return send_with_headers
 
 
 def import_pages() -> None:

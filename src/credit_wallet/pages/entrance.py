@@ -21,7 +21,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9/_.~%?=&:+-]{1,500}")
 @page("/", "anybody")
 async def welcome(visit: Visit) -> Reply:
     """What this is, and sign-in; whoever has a session goes to their own pages."""
-    return visit.draw("welcome.html") if visit.caller is None else redirect(_home(visit)).with_headers(visit.headers)
+    return visit.draw("welcome.html") if visit.caller is None else redirect(_home(visit))
 
 
 @page("/dashboard", "anybody")
@@ -34,7 +34,7 @@ async def dashboard(visit: Visit) -> Reply:
 async def show_sign_in(visit: Visit) -> Reply:
     """The form that takes a token."""
     if visit.caller is not None and visit.refused is None:
-        return redirect(_home(visit)).with_headers(visit.headers)
+        return redirect(_home(visit))
     return visit.draw("sign-in.html", next=_next(visit.query.get("next", "")))
 
 
@@ -50,8 +50,8 @@ async def sign_in(visit: Visit) -> Reply:
         raise Unauthorized(
             text("no token that is known here; check that you copied all of it"), field="token"
         ) from refusal
-    cookie = visit.entrance.cookies.set_session(begun.secret, in_frame=False)
-    return redirect(_next(visit.form.text("next")) or "/").with_headers([(b"set-cookie", cookie.encode())])
+    visit.set_cookie(visit.entrance.cookies.set_session(begun.secret, in_frame=False))
+    return redirect(_next(visit.form.text("next")) or "/")
 
 
 @action("/sign-out", "anybody", welcome)
@@ -88,16 +88,16 @@ async def _enter(visit: Visit, base: str) -> Reply:
         )
     except (Unauthorized, Forbidden, TooManyFailures):
         return visit.draw("ended.html", status=401)
-    cookie = visit.entrance.cookies.set_session(begun.secret, in_frame=in_frame)
-    return redirect(base + begun.path.removeprefix(OWNER)).with_headers([(b"set-cookie", cookie.encode())])
+    visit.set_cookie(visit.entrance.cookies.set_session(begun.secret, in_frame=in_frame))
+    return redirect(base + begun.path.removeprefix(OWNER))
 
 
 async def _end(visit: Visit) -> Answer:
     secret = visit.secret
     if secret is not None:
         await visit.entrance.people.end(secret)
-    cookie = visit.entrance.cookies.end_session(in_frame=visit.place.in_frame)
-    return redirect(f"{FRAMED}/ended" if visit.place.in_frame else "/").with_headers([(b"set-cookie", cookie.encode())])
+    visit.set_cookie(visit.entrance.cookies.end_session(in_frame=visit.place.in_frame))
+    return redirect(f"{FRAMED}/ended" if visit.place.in_frame else "/")
 
 
 @page(f"{FRAMED}/ended", "anybody")

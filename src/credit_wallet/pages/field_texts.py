@@ -51,8 +51,8 @@ FIELD_TEXTS: Final = {
 
 CODE_TEXTS: Final = {
     "idempotency_conflict": text(
-        "This form was sent before with other contents, and that counts. Look whether it is what you wanted; to do this "
-        "as well, send the form again."
+        "This form was sent before with other contents, and that counts. Look whether it is what you wanted; to do "
+        "this as well, send the form again."
     ),
 }
 """By the code of a refusal, where the API speaks of keys that people do not know of."""

@@ -27,7 +27,9 @@ HEARTBEAT_SECONDS = 15.0
 """How often a quiet stream says that it is there, and its session is looked up."""
 
 LONGEST_SECONDS = 600.0
-MAX_STREAMS = 1_000
+MAX_STREAMS = 256
+"""A quarter of the connections that the service may have open: whoever calls the API finds one."""
+
 MAX_STREAMS_PER_SESSION = 6
 """As many connections as a browser has to one host; the oldest one gives way."""
 
@@ -62,9 +64,7 @@ class Live:
         changes = await self._wallets.reading_lanes.ask_for(wallet_id or 0, lane, self._wallets.changes, wallet_id)
         return sha256(changes.encode()).hexdigest()[:16]
 
-    def stream(
-        self, wallet_id: int | None, session_id: int, since: str, still_open: StillOpen, headers: RawHeaders
-    ) -> AsgiApp:
+    def stream(self, wallet_id: int | None, session_id: int, since: str, still_open: StillOpen) -> AsgiApp:
         """An answer that goes on, of whoever has seen the wallet as it was at the mark ``since``.
 
         Raises ``ServiceBusy`` when there are as many as a process may have.
@@ -73,7 +73,7 @@ class Live:
             raise ServiceBusy(
                 "too many pages are watched; this one is right, and does not change", retry_after_seconds=60
             )
-        return _Stream(self, wallet_id, session_id, since, still_open, headers)
+        return _Stream(self, wallet_id, session_id, since, still_open)
 
     def end(self) -> None:
         """End every stream, and let none begin: the service stops."""
@@ -130,16 +130,13 @@ class Live:
 class _Stream:
     """One answer: it says when the mark is another than the one that it said last."""
 
-    def __init__(
-        self, live: Live, wallet_id: int | None, session_id: int, since: str, still_open: StillOpen, headers: RawHeaders
-    ) -> None:
+    def __init__(self, live: Live, wallet_id: int | None, session_id: int, since: str, still_open: StillOpen) -> None:
         self.wallet_id = wallet_id
         self.session_id = session_id
         self._live = live
         self._said = since
         self._mark = since
         self._still_open = still_open
-        self._headers = headers
         self._stirred = asyncio.Event()
         self._is_over = False
 
@@ -161,7 +158,7 @@ class _Stream:
         gone.add_done_callback(self.stop)
         self._live.add(self)
         try:
-            await _sent(send, {"type": "http.response.start", "status": 200, "headers": [*HEADERS, *self._headers]})
+            await _sent(send, {"type": "http.response.start", "status": 200, "headers": HEADERS})
             await self._say(send, "retry: 10000\n\n")
             await self._go_on(send)
             await _sent(send, {"type": "http.response.body", "body": b"", "more_body": False})

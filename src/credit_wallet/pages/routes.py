@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from credit_wallet.pages.answers import Reply
@@ -72,6 +72,14 @@ class Routes:
             if its_method == method and (found := pattern.fullmatch(path)):
                 return route, found.groupdict()
         return None
+
+    def page_of(self, route: Route, params: Mapping[str, str]) -> str:
+        """The address of the page that ``route`` is, or that its form stands on."""
+        room = route.path.split("{")[0].split("/")[1]
+        shown = route.page or route.run
+        pages = [each.path for each in self.all if each.method == "GET" and each.run is shown]
+        ours = [path for path in pages if path.split("/")[1] == room]
+        return _PARAMETER.sub(lambda found: params.get(found[1], ""), ours[0]) if ours else f"/{room}"
 
     def methods(self, path: str) -> list[str]:
         """The methods that an address takes."""

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from credit_wallet.domain.sessions import OpenSession
 from credit_wallet.idempotency_keys import new_idempotency_key
-from credit_wallet.pages.answers import Answer, Reply, redirect
+from credit_wallet.pages.answers import Answer, Reply, page_headers, redirect
 from credit_wallet.pages.api import Api, Refused
 from credit_wallet.pages.cookies import FRAMED, Cookies, Taste, cookies_of
 from credit_wallet.pages.done import DONE
@@ -21,9 +21,9 @@ from credit_wallet.pages.forms import Form
 from credit_wallet.pages.live import Live
 from credit_wallet.pages.navigation import navigation
 from credit_wallet.pages.rendering import render
-from credit_wallet.pages.routes import CONSOLE, NOWHERE, OWNER
+from credit_wallet.pages.routes import CONSOLE, NOWHERE, OWNER, ROUTES
 from credit_wallet.pages.settings import PageSettings
-from credit_wallet.pages.words import RefusedText, Words
+from credit_wallet.pages.words import RefusedText, Words, text
 from credit_wallet.wire.asgi import AsgiApp, RawHeaders, Receive, Scope, Send, address_of
 from credit_wallet.wire.auth import Caller
 from credit_wallet.wire.mirrored import mirrored
@@ -31,9 +31,6 @@ from credit_wallet.wire.people import People
 
 LOOKS_ONLY = "credit_wallet.looks_only"
 """In the scope of a request for the headers alone, such as one of a chat that looks at a link in a message."""
-
-
-HTTP_OK = 200
 
 
 class Place(NamedTuple):
@@ -98,8 +95,10 @@ class Visit:
         self.caller = caller
         self.form = Form({})
         self.refused: Refused | None = None
+        self.refusal_is_said = False
         self.route = NOWHERE
-        self.headers: RawHeaders = []
+        self.set_cookies: RawHeaders = []
+        """Headers that the answer has, whatever it is."""
         self._tastes = tastes
         self.csrf = csrf
         self._api = Api(app, scope, caller)
@@ -109,6 +108,11 @@ class Visit:
     def path(self) -> str:
         """The address that was asked for."""
         return str(self.scope["path"])
+
+    @property
+    def page_address(self) -> str:
+        """The address of what is shown, to ask for it again."""
+        return self.path if self.route.method == "GET" else ROUTES.page_of(self.route, self.params)
 
     def id(self, name: str) -> int:
         """A parameter of the address that is an id."""
@@ -146,12 +150,13 @@ class Visit:
         kept = (b"content-disposition", f'attachment; filename="{name}"'.encode("ascii"))
 
         async def answer(_scope: Scope, receive: Receive, send: Send) -> None:
-            async def send_on(message: Any) -> None:
-                if message["type"] == "http.response.start" and message["status"] == HTTP_OK:
-                    message = {**message, "headers": [*message["headers"], kept]}
-                await send(message)
-
-            await self._api.hand_on(self.place.api(path), query, receive, send_on)
+            try:
+                await self._api.hand_on(self.place.api(path), query, receive, send, [kept])
+            except Refused as refusal:
+                page = self.draw(
+                    "error.html", status=refusal.status, title=text("That did not work"), detail=refusal.detail
+                )
+                await page.send(page_headers(self.settings.frame_origins if self.place.in_frame else ()), send)
 
         return answer
 
@@ -193,7 +198,7 @@ class Visit:
         }
         if self.refused is not None and status == 200:
             status = self.refused.status
-        return Answer(status, render(template, context), headers=[*self.headers])
+        return Answer(status, render(template, context))
 
     @property
     def watched(self) -> int | None:
@@ -214,8 +219,11 @@ class Visit:
             self.session.session_id,
             self.query.get("since", ""),
             lambda: people.session(secret, address, is_use=False),
-            self.headers,
         )
+
+    def set_cookie(self, cookie: str) -> None:
+        """Have the answer set ``cookie``."""
+        self.set_cookies.append((b"set-cookie", cookie.encode()))
 
     def go(self, path: str = "", *, done: str | None = None) -> Answer:
         """Go on at a page of the wallet, which says that something is ``done``."""
@@ -224,7 +232,7 @@ class Visit:
     def leave(self, address: str, *, done: str | None = None) -> Answer:
         """Go on at any page of ours."""
         mark = "" if done is None else f"{'&' if '?' in address else '?'}done={done}"
-        return redirect(f"{address}{mark}").with_headers(self.headers)
+        return redirect(f"{address}{mark}")
 
     @property
     def secret(self) -> str | None:
@@ -236,6 +244,11 @@ class Visit:
         """What the page before has done, said once."""
         said = DONE.get(self.query.get("done", ""))
         return None if said is None else self.words.say(said)
+
+    def says_refusal(self) -> str:
+        """A mark of the place that says what was refused; a page where no form does says it at its top."""
+        self.refusal_is_said = True
+        return ""
 
     @property
     def refused_text(self) -> RefusedText:

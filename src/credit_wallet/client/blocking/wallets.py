@@ -15,7 +15,7 @@ from credit_wallet.domain.corrections import CorrectionReason
 from credit_wallet.domain.erasure import Erasure
 from credit_wallet.domain.outcomes import BudgetMode, LotKind, Outcome
 from credit_wallet.domain.personal import PersonalPage
-from credit_wallet.domain.views import CreatedWallet, HandedOverWallet, ReferencedWallet, WalletView
+from credit_wallet.domain.views import CreatedWallet, HandedOverWallet, ReferencedWallet, TransactionView, WalletView
 from credit_wallet.domain.wallet_search import WalletPage, WalletSort, WalletStatus
 from credit_wallet.rules.usage import Amount
 from credit_wallet.wire.bodies import (
@@ -200,6 +200,10 @@ class Wallets:
         return self._send(
             calls.get("/operator/transactions", read_as(TransactionPage), limit=limit, cursor=cursor, **wanted)
         )
+
+    def transaction(self, txn_id: int) -> TransactionView:
+        """One ledger entry, whosever it is, with what was refunded or reversed of it. Raises ``EntryNotFound``."""
+        return self._send(calls.get(f"/operator/transactions/{txn_id}", read_as(TransactionView)))
 
     def adjust(
         self,

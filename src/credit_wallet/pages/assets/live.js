@@ -7,10 +7,12 @@
 
   const GAP = 2000; // between two looks at the page, and ten times as long as one takes
   const LONGEST_WAIT = 60000;
+  const LATER = 12000;
   let source = null;
   let mark = main.dataset.mark;
   let wait = 1000;
   let timer = 0;
+  let later = 0;
   let fetching = false;
   let again = false;
   let last = 0;
@@ -20,7 +22,11 @@
     if (source || document.hidden) return;
     source = new EventSource(`${main.dataset.watch}?since=${encodeURIComponent(mark)}`);
     source.addEventListener("open", () => { wait = 1000; });
-    source.addEventListener("change", refresh);
+    source.addEventListener("change", () => {
+      clearTimeout(later);
+      later = setTimeout(refresh, LATER); // sums by day are counted a little later
+      refresh();
+    });
     source.addEventListener("error", () => {
       // The browser would ask again by itself, for what this page has seen long ago.
       const refused = source && source.readyState === EventSource.CLOSED;
@@ -31,6 +37,7 @@
   };
   const silence = () => {
     clearTimeout(timer);
+    clearTimeout(later);
     if (source) source.close();
     source = null;
   };
@@ -81,7 +88,7 @@
 
   const replace = (part, to) => {
     const selected = getSelection();
-    if (selected && !selected.isCollapsed && part.contains(selected.anchorNode)) { again = true; return; }
+    if (selected && !selected.isCollapsed && part.contains(selected.anchorNode)) { later = setTimeout(refresh, LATER); return; }
     const focus = part.contains(document.activeElement) ? place(part, document.activeElement) : null;
     const open = [...part.querySelectorAll("details")].map((each) => each.open);
     const scrolled = [...part.querySelectorAll(".table")].map((each) => [each.scrollLeft, each.scrollTop]);
@@ -92,12 +99,11 @@
     [...part.querySelectorAll(".table")].forEach((each, at) => { if (scrolled[at]) each.scrollTo(...scrolled[at]); });
     for (const button of part.querySelectorAll("[data-copy]")) button.hidden = false;
     if (focus) find(part, focus)?.focus({ preventScroll: true });
-    let changed = [...part.querySelectorAll(ITEMS)].filter((each) => !before.has(markless(each)));
+    let changed = [...part.querySelectorAll(ITEMS)].filter((each) => !before.has(each.outerHTML));
     if (!had) changed = [part];
     for (const each of changed.slice(0, 12)) show(each);
   };
   const ITEMS = "tbody tr:not(.day), .cards > li, .stat, .display, .lead-figure, .plain-list > li, .notice";
-  const markless = (each) => each.outerHTML;
   const show = (each) => {
     each.classList.add("changed");
     setTimeout(() => {
@@ -126,6 +132,9 @@
     if (document.hidden) silence();
     else { wait = 1000; listen(); }
   });
+  // Figures of the last minute change by themselves.
+  const every = Number(document.querySelector("[data-every]")?.dataset.every);
+  if (every) setInterval(() => { if (!document.hidden) refresh(); }, every * 1000);
   addEventListener("pagehide", silence);
   addEventListener("pageshow", (event) => { if (event.persisted) listen(); });
   listen();

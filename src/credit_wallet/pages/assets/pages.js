@@ -50,7 +50,8 @@ async function look() {
   await show(waiting.dataset.state).catch(() => {});
 }
 async function show(state) {
-  const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+  const answer = await fetch(location.href, { headers: { Accept: "text/html", "X-Up-To-Date": "1" } });
+  if (answer.redirected || answer.status === 401) { location.reload(); return; }
   if (!answer.ok) return;
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   const found = fresh.querySelector("[data-state]");

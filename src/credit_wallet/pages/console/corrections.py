@@ -9,6 +9,7 @@ from credit_wallet.pages.acts import REASONS
 from credit_wallet.pages.answers import Reply
 from credit_wallet.pages.routes import ONE_WALLET, action, page
 from credit_wallet.pages.visit import Visit
+from credit_wallet.rules.adjustments import BY_HAND
 
 CORRECTIONS = f"{ONE_WALLET}/corrections"
 TOPUPS_SHOWN = 50
@@ -30,7 +31,7 @@ async def corrections(visit: Visit) -> Reply:
 
 async def _manual_topups(visit: Visit) -> list[Any]:
     page = await visit.get("/credit/transactions", type="topup", limit=TOPUPS_SHOWN)
-    return [entry for entry in page["transactions"] if entry["cause"] is None]
+    return [entry for entry in page["transactions"] if entry["cause"] in BY_HAND]
 
 
 async def _secrets(visit: Visit) -> list[Any]:

@@ -22,6 +22,7 @@ NAMES: Final = {
 }
 """What an entry is found by."""
 
+_ID = re.compile(r"[1-9][0-9]{0,17}")
 _TOPUP = re.compile(r"tu_[A-Za-z0-9_]{1,80}")
 
 
@@ -50,6 +51,9 @@ async def _show(visit: Visit, words: str) -> Reply:
                 found = await _unless_refused(visit, "/operator/transactions", limit=ENTRIES, **{name: words})
                 if found and found["transactions"]:
                     entries.append((NAMES[name], found["transactions"]))
+        if _ID.fullmatch(words):
+            entry = await _unless_refused(visit, f"/operator/transactions/{words}")
+            entries += [(text("by its id"), [entry])] if entry else []
         if _TOPUP.fullmatch(words):
             payment = await _unless_refused(visit, f"/operator/topups/{words}")
     return await visit.show(

@@ -2,12 +2,59 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from credit_wallet.pages.answers import Reply
 from credit_wallet.pages.routes import CONSOLE, page
 from credit_wallet.pages.visit import Visit
 from credit_wallet.pages.words import text
+
+
+class Check(NamedTuple):
+    """Something that is looked at: its name, what it says when all is well, and what to do when it is not."""
+
+    name: str
+    good: str
+    to_do: str
+
+
+CHECKS: Final[dict[str, Check]] = {
+    "clock": Check(
+        text("Clock"),
+        text("The clocks of this machine and of the ledger agree."),
+        text(
+            "The clocks disagree, so that days and the ends of credit may be off. Set this machine's clock (NTP), then "
+            "start the service again."
+        ),
+    ),
+    "seals": Check(
+        text("Seals"),
+        text("Entries are sealed soon after they are made, so that nobody changes them unseen."),
+        text("Entries wait too long for a seal. See below whether they are sealed, and in the log why not."),
+    ),
+    "jobs": Check(
+        text("Background jobs"),
+        text("Each runs at its pace."),
+        text(
+            "A job is late. The log says why (job_failed); if it hangs, start the service again: it goes on where it "
+            "was."
+        ),
+    ),
+    "deliveries": Check(
+        text("Notices"),
+        text("None was given up."),
+        text("Some were given up. Correct their addresses, then send them again from Deliveries."),
+    ),
+    "commits": Check(
+        text("Movements"),
+        text("What is asked is written down at once."),
+        text(
+            "Writing takes a second or more, and callers wait. See whether the database's disk is busy with something "
+            "else, or full."
+        ),
+    ),
+}
+"""By the checks of ``GET /operator/health``."""
 
 JOBS: Final = {
     "expire": text("Credit lapses"),
@@ -35,4 +82,6 @@ JOBS: Final = {
 @page(f"{CONSOLE}/health", "operator")
 async def health(visit: Visit) -> Reply:
     """The service as the ledger and this process see it."""
-    return await visit.show("console/health.html", health=await visit.get("/operator/health"), names=JOBS)
+    found = await visit.get("/operator/health")
+    well = {each["check"]: each["ok"] for each in found["findings"]}
+    return await visit.show("console/health.html", health=found, well=well, checks=CHECKS, names=JOBS)

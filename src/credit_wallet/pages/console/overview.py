@@ -20,34 +20,56 @@ FIGURES: Final = {
 
 
 class Case(NamedTuple):
-    """A kind of thing that needs a person: its name, the list that has all of them, and where one of them is."""
+    """A kind of thing that needs a person: its name, the list of all, where one of them is, and what to do."""
 
     name: str
     all: str
     one: str
+    to_do: str
 
 
 CASES: Final = {
-    "topups_failed": Case(text("Payments failed"), "/console/payments?status=failed", "/console/payments/{id}"),
+    "topups_failed": Case(
+        text("Payments failed"),
+        "/console/payments?status=failed",
+        "/console/payments/{id}",
+        text("They have not paid in another way since. Each says why, and what to do."),
+    ),
     "topups_uncredited": Case(
-        text("Payments are paid and not credited"), "/console/payments?status=succeeded", "/console/payments/{id}"
+        text("Payments are paid and not credited"),
+        "/console/payments?status=succeeded",
+        "/console/payments/{id}",
+        text("They are compared with Stripe every five minutes. Look at those that stay."),
     ),
     "auto_topups_stopped": Case(
-        text("Automatic top-ups have stopped"),
+        text("Automatic top-ups stopped"),
         "/console/wallets?status=failed_topup",
         "/console/wallets/{wallet_id}/auto-topup",
+        text("The saved card was refused, or is gone. Ask for another."),
     ),
     "wallets_in_debt": Case(
-        text("Customers owe something"), "/console/wallets?status=in_debt", "/console/wallets/{wallet_id}"
+        text("Customers owe something"),
+        "/console/wallets?status=in_debt",
+        "/console/wallets/{wallet_id}",
+        text("What they pay in next settles it."),
     ),
     "wallets_exhausted": Case(
-        text("Customers have no credit left"), "/console/wallets?status=exhausted", "/console/wallets/{wallet_id}"
+        text("Customers have no credit left"),
+        "/console/wallets?status=exhausted",
+        "/console/wallets/{wallet_id}",
+        text("Their calls are refused until something is paid in."),
     ),
     "deliveries_dead": Case(
-        text("Notices did not arrive"), "/console/deliveries?status=dead", "/console/wallets/{wallet_id}/notices"
+        text("Notices did not arrive"),
+        "/console/deliveries?status=dead",
+        "/console/wallets/{wallet_id}/notices",
+        text("Correct the addresses, then send them again."),
     ),
     "targets_unconfirmed": Case(
-        text("Mailboxes were not confirmed"), "/console/deliveries?status=all", "/console/wallets/{wallet_id}/notices"
+        text("Mailboxes were not confirmed"),
+        "/console/deliveries?status=all",
+        "/console/wallets/{wallet_id}/notices",
+        text("Nothing is sent there before somebody enters the code of the first message."),
     ),
 }
 """By the API's kinds, the most urgent first."""

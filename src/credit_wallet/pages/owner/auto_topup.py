@@ -20,8 +20,8 @@ CONSENTS = 10
 FIGURES = ("auto_topup_threshold", "auto_topup_amount", "auto_topup_daily_yen", "auto_topup_monthly_yen")
 
 TOPUP_STATUS: Final = {
-    "requested": text("On its way"),
-    "pending": text("On its way"),
+    "requested": text("Processing"),
+    "pending": text("Processing"),
     "requires_action": text("Needs your attention"),
     "succeeded": text("Paid"),
     "credited": text("Credited"),
@@ -39,6 +39,7 @@ REASONS: Final = {
     "stolen_card": text("The card was reported stolen."),
     "authentication_required": text("The bank wants you to confirm the payment."),
     "card_declined": text("The bank has declined the card."),
+    "fraudulent": text("The bank has declined the card."),
     "generic_decline": text("The bank has declined the card."),
 }
 """Why automatic top-ups wait or have stopped, where we can say it in words."""

@@ -50,6 +50,7 @@ LINES: Final = (
     ("expired", text("Lapsed"), text("credit whose time was over")),
     ("reversed", text("Taken back"), text("of payments that were returned or disputed")),
     ("adjusted", text("Corrected"), text("by whoever runs the service")),
+    ("other", text("Everything else"), text("lapsed, taken back, moved to other wallets or corrected")),
 )
 """In the order in which they are read; those without an amount are left out, save the first and what was spent."""
 
@@ -75,7 +76,7 @@ async def documents(visit: Visit) -> Reply:
 async def show_statement(visit: Visit) -> Reply:
     """One statement, to read and to print."""
     cycle = _checked(visit.params["cycle"])
-    statement = await visit.get("/credit/statement", cycle=cycle, entries="none")
+    statement = await visit.get("/credit/statement", cycle=cycle, entries="summary")
     wallet = await visit.wallet()
     first, last = _days(cycle)
     shown = [
@@ -120,11 +121,8 @@ def _price(price: str, words: Words, formats: Formats) -> str:
     for tier in filter(None, tiers):
         yen = formats.yen(tier["yen"].replace(",", ""))
         unit = words.say("{yen} per {n}", yen=yen, n=tier["per"]) if tier["per"] else yen
-        said.append(
-            words.say("up to {n}: {price}", n=tier["to"], price=unit)
-            if tier["to"]
-            else words.say("then {price}", price=unit)
-        )
+        limited = words.say("up to {n}: {price}", n=tier["to"], price=unit)
+        said.append(limited if tier["to"] else words.say("then {price}", price=unit))
     return str(words.say(", ")).join(said)
 
 

@@ -68,7 +68,7 @@ OTHER_KINDS: Final = {"ledger.sealed": text("A seal"), "notice.test": text("A te
 KIND_NAMES: Final = {kind: name for group in KINDS.values() for kind, name in group.items()} | OTHER_KINDS
 
 STATUSES: Final = {
-    "pending": text("On its way"),
+    "pending": text("To be sent"),
     "delivered": text("Delivered"),
     "dead": text("Given up"),
 }

@@ -52,7 +52,7 @@ async def overview(visit: Visit) -> Reply:
         ends_soon=_ends_soon(wallet["next_expiring"]),
         is_counted=report["counted_from"] is not None,
         has_spent=has_spent,
-        is_new=not has_spent and not Decimal(wallet["debt"]) and wallet["closed_at"] is None,
+        is_new=not has_spent and not Decimal(wallet["debt"]) and wallet["enabled"],
         width=CHART_WIDTH,
         height=CHART_HEIGHT,
     )

@@ -86,13 +86,11 @@ async def sign_out_everywhere(visit: Visit) -> Reply:
     """End every session that the same token or key has opened, this one too."""
     if visit.secret is not None:
         await visit.entrance.people.end_all(visit.secret)
-    cookie = visit.entrance.cookies.end_session(in_frame=visit.place.in_frame)
-    visit.headers.append((b"set-cookie", cookie.encode()))
+    visit.set_cookie(visit.entrance.cookies.end_session(in_frame=visit.place.in_frame))
     return visit.leave("/", done="signed-out-everywhere")
 
 
 async def _sign_in_again(visit: Visit, token: str) -> None:
     begun = await visit.entrance.people.sign_in(token, address_of(visit.scope), earlier=visit.secret)
-    cookie = visit.entrance.cookies.set_session(begun.secret, in_frame=visit.place.in_frame)
-    visit.headers.append((b"set-cookie", cookie.encode()))
+    visit.set_cookie(visit.entrance.cookies.set_session(begun.secret, in_frame=visit.place.in_frame))
     visit.csrf = begun.csrf

@@ -19,13 +19,16 @@ from credit_wallet.pages.words import text
 
 STEPS: Final = {"day": text("Day"), "week": text("Week"), "month": text("Month")}
 RANGES: Final = {"7d": 7, "30d": 30, "90d": 90, "12m": 365}
-"""Days that the ranges have which are a click away; the last one begins with a month."""
+"""Days that the ranges have which are a click away; the last one has whole months."""
 RANGE_NAMES: Final = {
     "7d": text("7 days"),
     "30d": text("30 days"),
     "90d": text("90 days"),
     "12m": text("12 months"),
 }
+
+FIRST_DAY: Final = date(2000, 1, 1)
+"""Before any ledger."""
 
 MAX_COLUMNS = 124
 """With more columns nobody sees one: longer periods are shown instead."""
@@ -139,16 +142,21 @@ def _asked(visit: Visit, today: date) -> Asked:
     if shown in RANGES or (since is None and until is None):
         shown = shown if shown in RANGES else "30d"
         until = today
-        since = today - timedelta(days=RANGES[shown] - 1)
+        since = _a_year_of_months(today) if shown == "12m" else today - timedelta(days=RANGES[shown] - 1)
     else:
         shown = ""
-        until = min(until or today, today)
+        until = min(max(until or today, FIRST_DAY), today)
         since = since or until - timedelta(days=RANGES["30d"] - 1)
-    since, until = min(since, until), max(since, until)
+    since, until = max(FIRST_DAY, min(since, until)), min(max(since, until), today)
     wanted = query.get("every", "")
     default = "month" if shown == "12m" else "week" if shown == "90d" else "day"
     step = _coarse_enough(wanted if wanted in get_args(Step) else default, (until - since).days)
     return Asked(query.get("by", "key"), step, begin_of(since, step), until, shown, query.get("key_id", ""))
+
+
+def _a_year_of_months(today: date) -> date:
+    """The first of the month after that of a year ago."""
+    return date(today.year - 1, today.month + 1, 1) if today.month < 12 else date(today.year, 1, 1)
 
 
 def _coarse_enough(step: str, days: int) -> Step:

@@ -5,8 +5,16 @@ from __future__ import annotations
 from credit_wallet.pages.answers import Reply
 from credit_wallet.pages.routes import wallet_action, wallet_page
 from credit_wallet.pages.visit import Visit
+from credit_wallet.pages.words import text
 
 PAGE = 50
+
+RETURNED_BECAUSE = (
+    text("there is no such wallet"),
+    text("the wallet is being closed"),
+    text("the wallet is closed"),
+)
+"""Why a transfer comes back, as the ledger says it."""
 
 
 @wallet_page("/transfers")
