@@ -44,14 +44,13 @@ CUSTOMER = {name: path for name, path in WALLET.items() if name != "thank-you"} 
 
 CONSOLE = {
     "overview": "",
-    "find": "/find",
-    "found": "/find?q=req-1",
-    "found-customers": "/find?q=cust",
-    "found-nothing": "/find?q=nothing-is-called-so",
+    "find-empty": "/find",
+    "find": "/find?q=req-1",
+    "find-customers": "/find?q=cust",
+    "find-nothing": "/find?q=nothing-is-called-so",
     "wallets": "/wallets",
     "wallets-in-debt": "/wallets?status=in_debt&sort=-balance",
     "wallet-new": "/wallets/new",
-    "find": "/find?q=order-1",
     "payments": "/payments?status=all",
     "payment": "/payments/{topup}",
     "deliveries": "/deliveries?status=all",

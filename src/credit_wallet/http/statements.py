@@ -18,8 +18,10 @@ from credit_wallet.wire.auth import Caller, own_access
 T = TypeVar("T")
 
 
-async def stream_statement(wallets: CreditWallet, caller: Caller, cycle: str | None, form: Form) -> Streamed:
-    """The answer with a statement; it begins once everything is added up.
+async def stream_statement(
+    wallets: CreditWallet, caller: Caller, cycle: str | None, form: Form, *, is_summary: bool = False
+) -> Streamed:
+    """The answer with a statement, or a summary; it begins once everything is added up.
 
     Raises ``Forbidden`` for callers without a wallet, ``ShareExceeded``, ``ServiceBusy`` and what ``Drawing`` raises.
     """
@@ -27,7 +29,9 @@ async def stream_statement(wallets: CreditWallet, caller: Caller, cycle: str | N
     with ExitStack() as held:
         held.enter_context(wallets.reading_lanes.report(caller.share))
         drawing = await steps.take(
-            lambda: wallets.cycles.draw(access.wallet_id, cycle, viewer_key_id=access.viewer_key_id)
+            lambda: wallets.cycles.draw(
+                access.wallet_id, cycle, viewer_key_id=access.viewer_key_id, is_summary=is_summary
+            )
         )
         held.callback(drawing.close)
         while await steps.take(drawing.add_up):

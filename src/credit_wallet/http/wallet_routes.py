@@ -280,9 +280,11 @@ async def get_statement(
         ),
     ] = "entries",
     entries: Annotated[
-        Literal["all", "none"],
+        Literal["all", "none", "summary"],
         QueryParameter(
-            description="Which entries JSON and text have; `none` leaves the totals and the spending.",
+            description="Which entries JSON and text have; `none` leaves the totals and the spending. `summary` leaves "
+            "them too, and of a cycle with thousands of entries only what is counted already: at once, and `left_out` "
+            "names the rest.",
             examples=[Example(value="none")],
         ),
     ] = "all",
@@ -293,7 +295,8 @@ async def get_statement(
     agent sees the wallet's totals and its own entries. The statement shows the moment of the request and is streamed; a
     wallet may have two in progress.
     """
-    return await stream_statement(wallets, caller, cycle, form_of(format, rows, has_entries=entries == "all"))
+    form = form_of(format, rows, has_entries=entries == "all")
+    return await stream_statement(wallets, caller, cycle, form, is_summary=entries == "summary" and format != "csv")
 
 
 @get("/credit/forecast", **route(TAG, needs="read"))

@@ -14,6 +14,7 @@ from credit_wallet.reports.statement_figures import Drawing, Statement, statemen
 from credit_wallet.rules.validation import checked_cycle, checked_id
 from credit_wallet.stores.jobs.seals import Anchor, latest_seal
 from credit_wallet.stores.price_rows import book_of
+from credit_wallet.stores.reads import Reader
 
 
 class Cycles:
@@ -48,13 +49,21 @@ class Cycles:
         """
         return _Books(self._ledger).walk(wallet_id, cycle)
 
-    def draw(self, wallet_id: int, cycle: str | None = None, *, viewer_key_id: int | None = None) -> Drawing:
+    def draw(
+        self,
+        wallet_id: int,
+        cycle: str | None = None,
+        *,
+        viewer_key_id: int | None = None,
+        is_summary: bool = False,
+    ) -> Drawing:
         """Begin the statement of a cycle (None: the current one), to be drawn up in bounded steps.
 
-        An agent, ``viewer_key_id``, sees the wallet's totals, but only its own entries and spending. Raises
-        ``WalletNotFound`` and ``InvalidRequest``.
+        An agent, ``viewer_key_id``, sees the wallet's totals, but only its own entries and spending. A summary of very
+        many entries has its figures at once, without those that ``left_out`` names. Raises ``WalletNotFound`` and
+        ``InvalidRequest``.
         """
-        return Drawing(_Books(self._ledger), wallet_id, cycle, viewer_key_id)
+        return Drawing(_Books(self._ledger), wallet_id, cycle, viewer_key_id, is_summary=is_summary)
 
 
 def statement_of(ledger: Ledger, wallet_id: int, cycle: str | None) -> Statement:
@@ -68,6 +77,10 @@ class _Books:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._books: dict[int, PriceBook] = {}
+
+    @property
+    def reader(self) -> Reader:
+        return self._ledger.reader
 
     def wallet(self, wallet_id: int) -> WalletView:
         return self._ledger.wallet(wallet_id)

@@ -24,7 +24,7 @@ class CycleWalk:
         self._wallet_id = wallet_id
         span = reader.cycle(wallet_id, cycle)
         self.opening_micros = span.opening_micros
-        self._to_walk = span.segments
+        self._to_walk = list(span.segments)
         self._steps: list[tuple[int, int]] = []
 
     def back(self) -> list[CycleEntry] | None:

@@ -16,8 +16,9 @@ from credit_wallet.reports.cycle_walk import CycleWalk
 from credit_wallet.reports.items import ItemSpend, ItemTotals, Price
 from credit_wallet.reports.layout import Layout
 from credit_wallet.reports.spending import KeySpend, NoteSpend, OtherNotes, SpendingTotals
+from credit_wallet.reports.statement_counted import LEFT_OUT, Counted, LeftOut, counted, items_of, keys_of
 from credit_wallet.stores.jobs.seals import Anchor
-from credit_wallet.stores.reads import CycleEntry
+from credit_wallet.stores.reads import CycleEntry, Reader
 
 LINES = ("topup", "charge", "refund", "expire", "reversal", "transfer_in", "transfer_out", "adjustment")
 
@@ -56,6 +57,10 @@ class StatementHead(Struct, frozen=True):
     """What went there, less what was returned; below zero."""
     adjusted_micros: int = 0
     """What the operator corrected, below zero when it took more than it added."""
+    other_micros: int = 0
+    """What came and went besides, where ``left_out`` names ``kinds``: lapsed, clawed back, transferred out, corrected."""
+    left_out: tuple[LeftOut, ...] = ()
+    """What a summary of very many entries does not say; empty when it says everything."""
 
     opening_yen = WholeYen()
     opening = Exact()
@@ -75,6 +80,8 @@ class StatementHead(Struct, frozen=True):
     adjusted = Exact()
     reversed_yen = WholeYen()
     reversed = Exact()
+    other_yen = WholeYen()
+    other = Exact()
     closing_yen = WholeYen()
     closing = Exact()
 
@@ -87,6 +94,10 @@ class Statement(StatementHead, frozen=True, kw_only=True):
 
 class Books(Protocol):
     """The ledger as a statement reads it."""
+
+    @property
+    def reader(self) -> Reader:
+        """Reads what is kept of a cycle."""
 
     def wallet(self, wallet_id: int) -> WalletView:
         """Raises ``WalletNotFound``."""
@@ -114,10 +125,18 @@ class Drawing:
     which it was begun. An agent, ``viewer_key_id``, sees the wallet's totals, but only its own entries and spending.
     """
 
-    def __init__(self, books: Books, wallet_id: int, cycle: str | None, viewer_key_id: int | None = None) -> None:
+    def __init__(
+        self,
+        books: Books,
+        wallet_id: int,
+        cycle: str | None,
+        viewer_key_id: int | None = None,
+        *,
+        is_summary: bool = False,
+    ) -> None:
         """``cycle`` is YYYY-MM in the wallet's time zone, None the current one.
 
-        Raises ``WalletNotFound``, ``InvalidRequest``.
+        A summary of very many entries comes from what is counted: nothing is added up, and there are no ``steps``. Raises ``WalletNotFound``, ``InvalidRequest``.
         """
         self._books = books
         self._wallet = books.wallet(wallet_id)
@@ -128,10 +147,11 @@ class Drawing:
         self._spending = SpendingTotals(viewer_key_id)
         self._items = ItemTotals(partial(books.prices_of, wallet_id), viewer_key_id)
         self.layout = Layout(self._wallet.time_zone)
+        self._counted = counted(books.reader, wallet_id, self._cycle, viewer_key_id) if is_summary else None
 
     def add_up(self) -> bool:
         """Add up the next step; False when none is left."""
-        return self.step_back() is not None
+        return self._counted is None and self.step_back() is not None
 
     def step_back(self) -> list[Transaction] | None:
         """Add up the next step, the newest first, and return what ``entries`` does of it; None when none is left."""
@@ -149,6 +169,8 @@ class Drawing:
 
     def head(self) -> StatementHead:
         """All but the entries, once everything is added up."""
+        if self._counted is not None:
+            return self._counted_head(self._counted)
         wallet, totals = self._wallet, self._totals
         spent = self._spending.shown(self._books.label_and_cap)
         return StatementHead(
@@ -169,11 +191,40 @@ class Drawing:
             spend_by_note=spent.by_note,
             other_notes=spent.other_notes,
             spend_by_item=self._items.shown(),
-            seal=None if (seal := self._books.latest_seal()) is None else str(seal.short),
+            seal=self._seal(),
             transferred_in_micros=totals["transfer_in"],
             transferred_out_micros=totals["transfer_out"],
             adjusted_micros=totals["adjustment"],
         )
+
+    def _counted_head(self, figures: Counted) -> StatementHead:
+        wallet = self._wallet
+        return StatementHead(
+            wallet_id=wallet.wallet_id,
+            label=wallet.label,
+            billing_cycle=self._cycle,
+            time_zone=wallet.time_zone,
+            opening_micros=figures.opening_micros,
+            topups_micros=figures.topups_micros,
+            charges_micros=-figures.spent.charged_micros,
+            refunds_micros=figures.spent.refunded_micros,
+            expired_micros=0,
+            reversed_micros=0,
+            closing_micros=figures.closing_micros,
+            monthly_budget_yen=wallet.monthly_budget_yen,
+            alerts=self._books.alerts(wallet.wallet_id, self._cycle)[::-1],
+            spend_by_key=keys_of(figures.by_key, self._books.label_and_cap),
+            spend_by_note=[],
+            other_notes=None,
+            spend_by_item=items_of(figures.by_item),
+            seal=self._seal(),
+            transferred_in_micros=figures.transferred_in_micros,
+            other_micros=figures.other_micros,
+            left_out=LEFT_OUT,
+        )
+
+    def _seal(self) -> str | None:
+        return None if (seal := self._books.latest_seal()) is None else str(seal.short)
 
     def steps(self) -> Iterator[tuple[int, int]]:
         """For ``entries``, the oldest first."""

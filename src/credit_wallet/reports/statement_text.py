@@ -174,12 +174,16 @@ def _totals(head: StatementHead) -> list[str]:
         figures[2:2] = moved
     if head.adjusted_micros:
         figures.insert(-1, ("Adjusted", head.adjusted_micros))
+    if head.other_micros:
+        figures.insert(-1, ("Other", head.other_micros))
     if head.monthly_budget_yen:
         figures.append(("Monthly budget", head.monthly_budget_yen * MICROS))
     column = Numbers(18)
     for _, micros in figures:
         column.fit(micros)
     lines = [f"  {title:<18}{column.text(micros)}".rstrip() for title, micros in figures]
+    if head.left_out:
+        lines.append("  Lapsed, reversed, transferred out and adjusted are together in Other; the entries say which.")
     return lines + [
         f"  Alert at {alert.threshold_pct} %: {format_yen(alert.spent_yen)} of {format_yen(alert.budget_yen)} spent"
         for alert in head.alerts

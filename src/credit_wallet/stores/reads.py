@@ -168,8 +168,11 @@ class Reader:
         self.wallet(wallet_id)
         rows = self._rows("cycle_segments", wallet_id=wallet_id, cycle=cycle)
         (opening_yen, opening_fraction, *_), *_ = rows
-        segments = [(last, after) for *_, last, after in rows if last is not None]
-        return CycleSpan(micros(opening_yen, opening_fraction), segments)
+        found = [row[2:] for row in rows if row[2] is not None]
+        net_micros = sum(micros(yen, fraction) for _, _, yen, fraction in found)
+        return CycleSpan(
+            micros(opening_yen, opening_fraction), net_micros, [(last, after) for last, after, *_ in found]
+        )
 
     def stretch(self, wallet_id: int, start: int, after: int, limit: int) -> tuple[list[CycleEntry], int | None]:
         """Up to ``limit`` entries from ``start`` back to the one after ``after``, oldest first.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import groupby, islice
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -14,6 +14,7 @@ from credit_wallet.domain.usage_periods import Every
 from credit_wallet.stores import Source
 from credit_wallet.stores.jobs.usage import ALL_VALUES, NO_ITEM, SEVERAL_ITEMS, WHOLE_WALLET
 from credit_wallet.stores.sql import statements
+from credit_wallet.stores.views import micros
 
 _SQL = statements("usage_reads.sql")
 
@@ -130,3 +131,73 @@ def _part(row: tuple[Any, ...]) -> Part:
     pairs = zip(sums[::2], sums[1::2], strict=True)
     quantity, amount, refunded = (int(whole) * MICROS + int(rest) for whole, rest in pairs)
     return Part(period, bool(everything), value, int(charges), item, quantity, amount, refunded)
+
+
+class Spent(NamedTuple):
+    """Charges and refunds added up."""
+
+    charges: int = 0
+    quantity_micros: int = 0
+    charged_micros: int = 0
+    refunded_micros: int = 0
+
+    def plus(self, other: Spent, sign: int = 1) -> Spent:
+        """Both together, or with a ``sign`` of -1 what is left without the other, which is a part of these."""
+        return Spent(*(one + sign * another for one, another in zip(self, other, strict=True)))
+
+
+class Month(NamedTuple):
+    """What a wallet was charged in a month as far as it is counted, from ``first_txn_id`` to ``last_txn_id``."""
+
+    first_txn_id: int
+    last_txn_id: int
+    sums: dict[tuple[str, int, str], Spent]
+    """By dimension, agent key (or ``WHOLE_WALLET``) and value."""
+
+    def of(self, dimension: str, key_id: int, value: str = ALL_VALUES) -> Spent:
+        """Nothing where there is no such sum."""
+        return self.sums.get((dimension, key_id, value), Spent())
+
+    def divided(self, dimension: str, key_id: int) -> dict[str | None, Spent]:
+        """By the values of a dimension; None is for what has none."""
+        values = {value: spent for (name, of, value), spent in self.sums.items() if (name, of) == (dimension, key_id)}
+        rest = self.of("", key_id).plus(values.pop(ALL_VALUES, Spent()), -1)._replace(quantity_micros=0)
+        return {**values, **({None: rest} if any(rest) else {})}
+
+
+def month(source: Source, wallet_id: int, month: str, key_id: int | None) -> Month | None:
+    """A month in all, by agent key, and by item; items of the charges of ``key_id``, None: of all.
+
+    None when the wallet has no usage then.
+    """
+    names = {"wallet_id": wallet_id, "month": month, "key_id": WHOLE_WALLET if key_id is None else key_id}
+    rows = source.rows(_SQL["month"], names)
+    sums = {(dimension, of, value): _spent(columns) for _, _, dimension, of, value, *columns in rows}
+    return Month(rows[0][1], rows[0][0], sums) if rows else None
+
+
+def _spent(columns: Sequence[Any]) -> Spent:
+    charges, *sums = columns
+    return Spent(int(charges), *(micros(*pair) for pair in zip(sums[::2], sums[1::2], strict=True)))
+
+
+def charged_micros(source: Source, wallet_id: int, cycle: str) -> int:
+    """What a wallet was charged in a cycle, as it is kept with every charge."""
+    [row] = source.rows(_SQL["charged"], {"wallet_id": wallet_id, "cycle": cycle})
+    return micros(*row)
+
+
+class Credit(NamedTuple):
+    """How credit came in."""
+
+    cause: str | None
+    is_related: bool
+    """Whether it belongs to an earlier entry."""
+
+    amount_micros: int
+
+
+def credits_of(source: Source, wallet_id: int, after: int, last: int, limit: int) -> list[Credit]:
+    """Up to ``limit`` of the entries after one and up to another by which credit came in."""
+    rows = source.rows(_SQL["credits"], {"wallet_id": wallet_id, "after": after, "last": last, "limit": limit})
+    return [Credit(cause, bool(of), micros(yen, 0) if exact is None else int(exact)) for cause, of, yen, exact in rows]

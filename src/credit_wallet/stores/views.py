@@ -92,6 +92,9 @@ class CycleSpan(NamedTuple):
     """
 
     opening_micros: int
+    net_micros: int
+    """What its entries changed together."""
+
     segments: list[tuple[int, int]]
 
 

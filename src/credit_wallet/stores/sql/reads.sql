@@ -69,8 +69,8 @@ FROM am_credit_transaction_log e
 LEFT JOIN am_credit_returned r ON r.wallet_id = e.wallet_id AND r.txn_id = e.txn_id
 WHERE e.txn_id = :txn_id;
 
--- cycle_segments: where a wallet's segments of a cycle end, and after which entry they begin, oldest first; a row of NULLs
--- when there are none. With them what the wallet started with and what the segments of all earlier cycles changed, so that
+-- cycle_segments: where a wallet's segments of a cycle end, after which entry they begin, and what they changed, oldest
+-- first; a row of NULLs when there are none. With them what the wallet started with and what the segments of all earlier cycles changed, so that
 -- both are of the same moment. The open segment ends at the row's last entry and is of its current cycle. Segments of no
 -- month, since plain SQL wrote a time that is none, count as earlier than any, or months would not tie
 WITH ends (segment_no, last_txn_id, billing_cycle, closing_yen, closing_fraction) AS (
@@ -98,7 +98,7 @@ WITH ends (segment_no, last_txn_id, billing_cycle, closing_yen, closing_fraction
     WHERE w.wallet_id = :wallet_id
     GROUP BY w.opening_yen
 )
-SELECT o.yen, o.fraction, s.last_txn_id, s.after_txn_id
+SELECT o.yen, o.fraction, s.last_txn_id, s.after_txn_id, s.net_yen, s.net_fraction
 FROM opening o
 LEFT JOIN segment s ON s.billing_cycle = :cycle AND s.last_txn_id <> s.after_txn_id
 ORDER BY s.segment_no;
