@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from secrets import token_hex
 
 import pytest
 from browsing import PHONE, Language, Page, Watch, fits_its_width, no_axe_findings
@@ -59,7 +60,7 @@ def said(page: Page, text: str) -> None:
 
 def paid(site: Site, wallet_id: int, yen: int = 3_000) -> str:
     """The id of a payment by card that was credited."""
-    topup = site.payments.request(wallet_id, yen, idempotency_key=site.key())
+    topup = site.payments.request(wallet_id, yen, idempotency_key=token_hex(8))
     site.fake.pay(intent_of(topup))
     site.payments.reconcile()
     assert site.wallets.topups.show(topup.topup_id).status == "credited"
@@ -68,7 +69,7 @@ def paid(site: Site, wallet_id: int, yen: int = 3_000) -> str:
 
 def declined(site: Site, wallet_id: int) -> str:
     """The id of a payment whose card was declined."""
-    topup = site.payments.request(wallet_id, 2_000, idempotency_key=site.key())
+    topup = site.payments.request(wallet_id, 2_000, idempotency_key=token_hex(8))
     with suppress(StripeFailure):
         site.fake.pay(intent_of(topup), DECLINED)
     site.fake.wait_delivered()
@@ -200,7 +201,7 @@ def test_a_payment_that_failed_says_what_to_do_and_one_that_waits_is_given_up(ad
     admin.locator(f"a[href='/console/payments/{topup}']").click()
     expect(admin.locator(".notice.bad")).to_contain_text("What to do")
     no_axe_findings(admin)
-    waiting = site.payments.request(wallet_id, 500, idempotency_key=site.key()).topup_id
+    waiting = site.payments.request(wallet_id, 500, idempotency_key=token_hex(8)).topup_id
     admin.goto(f"/console/payments/{waiting}")
     send(admin.locator("form[action$='/give-up']"), "Give up the payment")
     said(admin, "The payment is given up.")
