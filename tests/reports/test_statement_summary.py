@@ -58,9 +58,9 @@ def assert_same(summary: StatementHead, whole: StatementHead) -> None:
     assert {line.key_id: line for line in summary.spend_by_key} == by_id
     assert [line.spent for line in summary.spend_by_key] == [line.spent for line in whole.spend_by_key]
     items = [(each.item, each.charges, each.quantity, each.charged, each.refunded) for each in whole.spend_by_item]
-    assert [(each.item, each.charges, each.quantity, each.charged, each.refunded) for each in summary.spend_by_item] == (
-        items
-    )
+    assert [
+        (each.item, each.charges, each.quantity, each.charged, each.refunded) for each in summary.spend_by_item
+    ] == (items)
     assert summary.spend_by_note == []
     assert (summary.alerts, summary.seal, summary.label) == (whole.alerts, whole.seal, whole.label)
 
