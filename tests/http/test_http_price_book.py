@@ -1,4 +1,4 @@
-"""The price book over HTTP: what operators see of it, a file that is compared and applied, and what versions changed."""
+"""The price book over HTTP: what operators see, a file that is compared and applied, what versions changed."""
 
 from __future__ import annotations
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from secrets import token_hex
 
 import pytest
 from browsing import PHONE, Language, Page, Watch, fits_its_width, no_axe_findings
+from clock import Clock
 from databases import on_both_databases
 from fake_stripe import StripeFailure
 from installation import DECLINED, intent_of
@@ -16,6 +19,7 @@ from plain_sql import PlainSql
 from playwright.sync_api import Locator, expect
 from site_of_pages import Site
 
+from credit_wallet import InsufficientFunds
 from credit_wallet.notices.targets import TargetSettings
 
 pytestmark = on_both_databases
@@ -56,7 +60,7 @@ def said(page: Page, text: str) -> None:
 
 def paid(site: Site, wallet_id: int, yen: int = 3_000) -> str:
     """The id of a payment by card that was credited."""
-    topup = site.payments.request(wallet_id, yen, idempotency_key=site.key())
+    topup = site.payments.request(wallet_id, yen, idempotency_key=token_hex(8))
     site.fake.pay(intent_of(topup))
     site.payments.reconcile()
     assert site.wallets.topups.show(topup.topup_id).status == "credited"
@@ -65,7 +69,7 @@ def paid(site: Site, wallet_id: int, yen: int = 3_000) -> str:
 
 def declined(site: Site, wallet_id: int) -> str:
     """The id of a payment whose card was declined."""
-    topup = site.payments.request(wallet_id, 2_000, idempotency_key=site.key())
+    topup = site.payments.request(wallet_id, 2_000, idempotency_key=token_hex(8))
     with suppress(StripeFailure):
         site.fake.pay(intent_of(topup), DECLINED)
     site.fake.wait_delivered()
@@ -92,6 +96,8 @@ def test_the_overview_says_what_needs_a_person(admin: Page, site: Site, db_url: 
     site.wallets.adjust(owing.wallet_id, -400, reason="other", note="n", allow_debt=True, idempotency_key=site.key())
     dry = site.wallet(50, label="Dry")
     site.wallets.charge(dry.wallet_id, 50, idempotency_key=site.key())
+    with suppress(InsufficientFunds):
+        site.wallets.charge(dry.wallet_id, 1, idempotency_key=site.key())
     lost_notice(site, db_url, site.wallet(9_000, label="Lost").wallet_id)
     site.wallets.totals(anew=True)
     admin.reload()
@@ -109,19 +115,19 @@ def test_the_overview_says_what_needs_a_person(admin: Page, site: Site, db_url: 
     expect(admin).to_have_url(re.compile(r"/console/wallets/\d+/notices$"))
 
 
-def test_health_says_what_to_do(admin: Page, site: Site) -> None:
-    admin.goto("/console/health")
-    expect(admin.locator(".heading")).to_contain_text("All well")
-    no_axe_findings(admin)
+def test_health_says_what_to_do(page: Page, site: Site) -> None:
     site.wallet(10)
     site.clock.advance(hours=2)
-    admin.goto("/console/health")
-    expect(admin.locator(".heading")).to_contain_text("Needs a look")
-    expect(admin.locator("#findings")).to_contain_text("Entries wait too long for a seal.")
-    no_axe_findings(admin)
+    site.signed_in_operator(page)
+    page.goto("/console/health")
+    expect(page.locator(".heading")).to_contain_text("Needs a look")
+    expect(page.locator("#findings")).to_contain_text("Entries wait too long for a seal.")
+    expect(page.locator(".badge").filter(has_text="Look at this")).to_have_count(1)
+    no_axe_findings(page)
     site.wallets.maintenance.seal()
-    admin.reload()
-    expect(admin.locator(".heading")).to_contain_text("All well")
+    page.reload()
+    expect(page.locator(".heading")).to_contain_text("All well")
+    no_axe_findings(page)
 
 
 def test_anything_is_found_by_what_it_is_called(admin: Page, site: Site) -> None:
@@ -159,20 +165,30 @@ def test_anything_is_found_by_what_it_is_called(admin: Page, site: Site) -> None
     no_axe_findings(admin)
 
 
-def test_a_payment_is_paid_back(admin: Page, site: Site) -> None:
-    wallet_id = site.wallet(0, label="Acme").wallet_id
-    topup = paid(site, wallet_id)
+@pytest.fixture
+def payment(site: Site, clock: Clock) -> Iterator[str]:
+    """The id of a payment of ¥10,000 in the period before, of which the law lets ¥2,000 be paid back."""
+    start = clock()
+    clock.set(start.replace(year=start.year + 1, month=2, day=15))
+    topup = paid(site, site.wallet(0, label="Acme").wallet_id, 10_000)
+    clock.set(clock().replace(month=6))
+    yield topup
+    clock.set(start)
+
+
+def test_a_payment_is_paid_back(payment: str, admin: Page, site: Site) -> None:
     admin.goto("/console/payments?status=credited")
-    admin.locator(f"a[href='/console/payments/{topup}']").click()
+    admin.locator(f"a[href='/console/payments/{payment}']").click()
     no_axe_findings(admin)
     form = admin.locator("form[action$='/pay-back']")
-    form.get_by_label("Amount").fill("9,000")
+    form.get_by_label("Amount", exact=True).fill("9,000")
     send(form, "Pay back")
     expect(admin.get_by_role("alert")).to_be_visible()
-    form.get_by_label("Amount").fill("1,200")
+    form.get_by_label("Amount", exact=True).fill("1,200")
     send(form, "Pay back")
     said(admin, "It is on its way back to the card.")
-    assert site.wallets.balance(wallet_id).balance_yen == 1_800
+    wallet_id = site.wallets.topups.show(payment).wallet_id
+    assert site.wallets.balance(wallet_id).balance_yen == 8_800
     assert "ticket 4711" in {act.note for act in site.wallets.log(wallet_id=wallet_id)}
 
 
@@ -185,7 +201,7 @@ def test_a_payment_that_failed_says_what_to_do_and_one_that_waits_is_given_up(ad
     admin.locator(f"a[href='/console/payments/{topup}']").click()
     expect(admin.locator(".notice.bad")).to_contain_text("What to do")
     no_axe_findings(admin)
-    waiting = site.payments.request(wallet_id, 500, idempotency_key=site.key()).topup_id
+    waiting = site.payments.request(wallet_id, 500, idempotency_key=token_hex(8)).topup_id
     admin.goto(f"/console/payments/{waiting}")
     send(admin.locator("form[action$='/give-up']"), "Give up the payment")
     said(admin, "The payment is given up.")

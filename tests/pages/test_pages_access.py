@@ -18,7 +18,7 @@ from credit_wallet.domain.views import CreatedWallet
 from credit_wallet.pages.routes import ROUTES, Route
 
 PARAMETERS = {"wallet_id": "1", "link": "cw_link_x", "asset": "x"}
-OPEN = {("POST", "/sign-in"), ("POST", "/sign-out"), ("POST", "/framed/sign-out")}
+OPEN = {("POST", "/sign-in"), ("POST", "/sign-out"), ("POST", "/framed/sign-out"), ("POST", "/enter/{link}")}
 OWN = {("POST", "/wallet/settings/sign-out-everywhere")}
 """What everybody may do who is signed in: it is about their own sessions."""
 

@@ -35,7 +35,7 @@ def budget_in(page: Page, name: str) -> str:
 def test_a_budget_from_its_making_to_its_end(site: Site, page: Page, wallet: CreatedWallet) -> None:
     site.signed_in_owner(page, wallet)
     page.goto("/wallet/budgets")
-    page.get_by_role("link", name="New budget").click()
+    page.get_by_role("link", name="Make a budget").click()
     expect(page.get_by_label("Group of keys")).to_be_hidden()
     page.get_by_label("Limit", exact=True).fill("1,250.5")
     page.get_by_text("Some of it").click()

@@ -63,7 +63,7 @@ def test_every_page_is_shown_and_what_strangers_write_stays_text(
     ann = Visitor(api, language).sign_in(wallets.operators.create("ann", "admin").token)
     for path in (*PAGES, *FOR_ADMINISTRATORS):
         answer = ann.get(path)
-        assert answer.status_code == (200 if "cursor=none" not in path else 200), (path, answer.status_code)
+        assert answer.status_code == 200, path
         assert "<script>alert" not in answer.text, path
 
 
@@ -115,12 +115,11 @@ def test_nothing_moves_that_was_not_confirmed(api: Api, wallets: CreditWallet, w
         answer = visitor.send(f"{here}/{form}", {**visitor.form(visitor.get(here).text, f"{here}/{form}"), **sent})
         assert answer.status_code == 422, form
         assert "tick the box" in answer.text, form
-    answer = visitor.send(
-        f"{here}/freeze", {**visitor.form(visitor.get(here).text, f"{here}/freeze"), "reason": "other"}
-    )
+    frozen = {**visitor.form(visitor.get(here).text, f"{here}/freeze"), "reason": "other"}
+    answer = visitor.send(f"{here}/freeze", frozen)
     assert answer.status_code == 422
     shown = wallets.show(wallet_id)
-    assert (shown.balance, shown.frozen, shown.closed_at, shown.reference) == (990, False, None, "cust_1")
+    assert (int(shown.balance), shown.frozen, shown.closed_at, shown.reference) == (990, False, None, "cust_1")
 
 
 def test_a_refused_form_stands_open_with_what_was_sent(api: Api, wallets: CreditWallet, wallet_id: int) -> None:
@@ -152,9 +151,10 @@ def test_a_token_that_is_looked_for_is_in_no_address(api: Api, wallets: CreditWa
 def test_a_token_that_is_revoked_is_not_shown_again(api: Api, wallets: CreditWallet, wallet_id: int) -> None:
     key = wallets.keys.create(wallet_id, label="bot")
     visitor = operator(api, wallets, "support")
-    refused = visitor.fill("/console/revoke-token", "/console/revoke-token", token="cw_live_nonsense")
+    nonsense = f"{key.token[:-1]}!"
+    refused = visitor.fill("/console/revoke-token", "/console/revoke-token", token=nonsense)
     assert refused.status_code in (404, 422)
-    assert "cw_live_nonsense" not in refused.text
+    assert nonsense not in refused.text
     done = visitor.fill("/console/revoke-token", "/console/revoke-token", token=key.token)
     assert "It was an agent key." in done.text
     assert key.token not in done.text

@@ -34,3 +34,29 @@ def test_whoever_looks_at_a_link_without_opening_it_does_not_use_it_up(wallets: 
         link = answer.json()["url"].removeprefix("http://wallet.test")
         assert api.call("HEAD", link).status_code == 200
         assert Visitor(api).get(link).status_code == 303
+
+
+def test_whoever_is_signed_in_is_asked_before_a_link_takes_their_place(
+    wallets: CreditWallet,
+) -> None:
+    """An attacker sends a link of the own wallet, so that the victim pays into it."""
+    victim, attacker = wallets.create(label="victim"), wallets.create(label="attacker")
+    with Api(new_app(wallets, public_url="http://wallet.test")) as api:
+        made = api.post(f"/operator/wallets/{attacker.wallet_id}/link", OPERATOR_KEY).json()
+        link = made["url"].removeprefix("http://wallet.test")
+        visitor = Visitor(api).sign_in(victim.owner_token)
+        asked = visitor.get(link)
+        assert (asked.status_code, "Open another wallet?" in asked.text) == (200, True)
+        assert "victim" in visitor.get("/wallet").text
+        assert visitor.send(link, {}).status_code == 403
+        assert visitor.fill(link, link).headers["location"] == "/wallet"
+        assert "attacker" in visitor.get("/wallet").text
+
+
+def test_a_browser_that_guesses_does_not_use_a_link_up(wallets: CreditWallet) -> None:
+    wallet_id = wallets.create().wallet_id
+    with Api(new_app(wallets, public_url="http://wallet.test")) as api:
+        made = api.post(f"/operator/wallets/{wallet_id}/link", OPERATOR_KEY).json()
+        link = made["url"].removeprefix("http://wallet.test")
+        assert Visitor(api).get(link, sec_purpose="prefetch;prerender").status_code == 503
+        assert Visitor(api).get(link).status_code == 303

@@ -191,18 +191,47 @@ def test_a_session_has_so_many_streams_and_the_oldest_gives_way(wallets: CreditW
     _watched(wallets, visit, wallet_id)
 
 
-def test_a_process_has_so_many_streams(wallets: CreditWallet, wallet_id: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_has_so_many_streams_and_who_has_most_gives_way(
+    wallets: CreditWallet, wallet_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(live, "MAX_STREAMS", 3)
+    others = [wallets.create().wallet_id for _ in range(3)]
+
+    async def run() -> None:
+        streams = Live(wallets)
+
+        def watch(of: int) -> Watcher:
+            return Watcher(streams.stream(of, of, "", _open))
+
+        greedy = [watch(wallet_id) for _ in range(3)]
+        for watcher in greedy:
+            await watcher.hears("retry")
+        first, second = watch(others[0]), watch(others[1])
+        for watcher in (first, second):
+            await watcher.hears("retry")
+        for watcher in greedy[:2]:
+            await watcher.ends()
+        assert not greedy[2].has_ended
+        with pytest.raises(ServiceBusy):
+            watch(others[2])
+        for watcher in (greedy[2], first, second):
+            await watcher.leave()
+        await watch(others[2]).leave()
+
+    asyncio.run(run())
+
+
+def test_a_wallet_has_so_many_streams(wallets: CreditWallet, wallet_id: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "MAX_STREAMS_PER_WALLET", 4)
 
     async def visit(_: Live, watch: Callable[..., Watcher]) -> None:
-        watchers = [watch(session_id=number) for number in range(3)]
-        for watcher in watchers:
+        watchers = [watch(session_id=number) for number in range(7)]
+        for watcher in watchers[:3]:
+            await watcher.ends()
+        for watcher in watchers[3:]:
             await watcher.hears("retry")
-        with pytest.raises(ServiceBusy):
-            watch(session_id=4)
-        for watcher in watchers:
+            assert not watcher.has_ended
             await watcher.leave()
-        await watch(session_id=5).leave()
 
     _watched(wallets, visit, wallet_id)
 
@@ -288,6 +317,7 @@ def test_strangers_watch_nothing(api: Api, wallets: CreditWallet) -> None:
     wallets.create()
     for path in ("/wallet/live", "/console/live", "/console/wallets/1/live"):
         assert Visitor(api).get(path).status_code == 303
+        assert Visitor(api).get(path, accept="text/event-stream").status_code == 401
     assert Visitor(api).get("/framed/live").status_code == 401
     owner = Visitor(api).sign_in(wallets.create().owner_token)
     assert owner.get("/console/live").status_code == 403

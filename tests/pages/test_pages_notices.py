@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+import httpx
 import pytest
 from browsing import PHONE, Page, Watch, fits_its_width, no_axe_findings
 from clock import Clock
@@ -155,6 +156,28 @@ def test_what_others_change_meanwhile_is_not_lost(site: Site, watch: Watch, wall
     targets = {each.target_id: each for each in site.wallets.targets.list(wallet.wallet_id)}
     assert set(targets) == {1, 2}
     assert (targets[1].quiet_hours, targets[2].language) == ("23:00-06:00", "ja")
+
+
+def test_recipients_that_are_added_at_the_same_moment_are_all_there(
+    site: Site, page: Page, wallet: CreatedWallet
+) -> None:
+    site.signed_in_owner(page, wallet)
+    page.goto("/wallet/notices/new")
+    fields = {
+        each["name"]: each["value"]
+        for each in page.locator("main form").first.evaluate(
+            "form => [...new FormData(form)].map(([name, value]) => ({name, value}))"
+        )
+    }
+    cookies = {each["name"]: each["value"] for each in page.context.cookies()}
+
+    def send(number: int) -> int:
+        sent = {**fields, "url": f"https://hooks.example.com/{number}"}
+        return httpx.post(f"{site.url}/wallet/notices", data=sent, cookies=cookies, timeout=30).status_code
+
+    with ThreadPoolExecutor(6) as threads:
+        assert set(threads.map(send, range(6))) == {200}
+    assert len(site.wallets.targets.list(wallet.wallet_id)) == 6
 
 
 def test_the_same_target_changed_meanwhile_is_shown_again(site: Site, watch: Watch, wallet: CreatedWallet) -> None:

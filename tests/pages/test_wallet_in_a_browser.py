@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from browsing import DESKTOP, PHONE, Look, Page, Screen, Watch, fits_its_width, no_axe_findings
+from databases import on_both_databases
 from site_of_pages import Site
 
 from credit_wallet.domain.views import CreatedWallet
@@ -57,6 +58,7 @@ def test_a_new_wallet_and_one_in_need_are_as_good(site: Site, watch: Watch) -> N
         fits_its_width(page)
 
 
+@on_both_databases
 def test_a_page_shows_what_happens_where_it_happens(site: Site, page: Page, wallet: CreatedWallet) -> None:
     site.signed_in_owner(page, wallet)
     page.goto("/wallet")

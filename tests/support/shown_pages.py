@@ -39,19 +39,18 @@ WALLET = {
 }
 """Pages of a wallet, below where it is. One with a word in braces is left out for wallets that have no such thing."""
 
-CUSTOMER = {**WALLET, "corrections": "/corrections"}
+CUSTOMER = {name: path for name, path in WALLET.items() if name != "thank-you"} | {"corrections": "/corrections"}
 """What operators see of a wallet."""
 
 CONSOLE = {
     "overview": "",
-    "find": "/find",
-    "found": "/find?q=req-1",
-    "found-customers": "/find?q=cust",
-    "found-nothing": "/find?q=nothing-is-called-so",
+    "find-empty": "/find",
+    "find": "/find?q=req-1",
+    "find-customers": "/find?q=cust",
+    "find-nothing": "/find?q=nothing-is-called-so",
     "wallets": "/wallets",
     "wallets-in-debt": "/wallets?status=in_debt&sort=-balance",
     "wallet-new": "/wallets/new",
-    "find": "/find?q=order-1",
     "payments": "/payments?status=all",
     "payment": "/payments/{topup}",
     "deliveries": "/deliveries?status=all",

@@ -81,7 +81,7 @@ _SERVICE = "credit_wallet.service"
 
 _log = Logger("credit_wallet.http")
 
-ROUTES = (
+ROUTES: tuple[HTTPRouteHandler, ...] = (
     *MOVEMENT_ROUTES,
     *PURCHASE_ROUTES,
     *TRANSFER_ROUTES,

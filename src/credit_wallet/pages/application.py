@@ -268,6 +268,8 @@ class Pages:
         return redirect(f"{visit.path}?{rest}" if rest else visit.path)
 
     def _to_sign_in(self, visit: Visit) -> Answer:
+        if b"text/event-stream" in dict(visit.scope["headers"]).get(b"accept", b""):
+            return Answer(401)  # a script has asked, which can read no page
         if visit.place.in_frame:
             return visit.draw("ended.html", status=401)
         asked = urlencode(visit.query) if visit.scope["method"] == "GET" else ""

@@ -52,15 +52,6 @@ def columns(values: Sequence[Sequence[Decimal]], width: float, height: float) ->
     return Columns(bars, ticks, step, top)
 
 
-def points(values: Sequence[Decimal], width: float, height: float, top: Decimal) -> str:
-    """A line through ``values``, as the points of a polyline."""
-    step = width / max(len(values) - 1, 1)
-    return " ".join(
-        f"{position * step:.2f},{height - float(value / top if top else 0) * height:.2f}"
-        for position, value in enumerate(values)
-    )
-
-
 def round_up(value: Decimal) -> Decimal:
     """The next amount that an axis ends at, a quarter of which has few digits."""
     if value <= 0:
@@ -75,5 +66,5 @@ def along(count: int, most: int = 6) -> list[tuple[int, float]]:
     return [(position, round((position + 0.5) * 100 / count, 2)) for position in range(0, count, every)]
 
 
-CHARTS: dict[str, Callable[..., Any]] = {"columns": columns, "points": points, "round_up": round_up, "along": along}
+CHARTS: dict[str, Callable[..., Any]] = {"columns": columns, "along": along}
 """What templates call."""

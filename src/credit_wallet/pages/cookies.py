@@ -23,15 +23,16 @@ class Cookies:
         self._https = https
         self._session = "__Host-cw_session" if https else "cw_session"
         self._visit = "__Host-cw_visit" if https else "cw_visit"
+        self._frame = "__Host-cw_frame" if https else "cw_frame"
 
     def session(self, cookies: dict[str, str], *, in_frame: bool) -> str | None:
         """The secret of the session."""
-        return cookies.get("cw_frame" if in_frame else self._session)
+        return cookies.get(self._frame if in_frame else self._session)
 
     def set_session(self, secret: str, *, in_frame: bool) -> str:
         """The header that sets a session. The browser drops it with its window."""
         if in_frame:  # shown inside another site, where only such a cookie is sent, and kept apart for each site
-            return f"cw_frame={secret}; Path={FRAMED}; HttpOnly; Secure; SameSite=None; Partitioned"
+            return f"{self._frame}={secret}; Path=/; HttpOnly; Secure; SameSite=None; Partitioned"
         return f"{self._session}={secret}; Path=/; HttpOnly; SameSite=Lax{self._secure}"
 
     def end_session(self, *, in_frame: bool) -> str:

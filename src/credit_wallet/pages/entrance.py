@@ -68,13 +68,22 @@ async def sign_out_of_frame(visit: Visit) -> Reply:
 
 @page("/enter/{link}", "anybody")
 async def enter(visit: Visit) -> Reply:
-    """Begin a session with a host's link, which works once."""
+    """Begin a session with a host's link, which works once.
+
+    Whoever is signed in is asked first: a link may come from somebody who wants them to pay into another wallet.
+    """
+    return visit.draw("enter.html") if visit.caller is not None else await _enter(visit, OWNER)
+
+
+@action("/enter/{link}", "anybody", enter)
+async def enter_instead(visit: Visit) -> Reply:
+    """Begin it in place of the session until now."""
     return await _enter(visit, OWNER)
 
 
 @page(f"{FRAMED}/enter/{{link}}", "anybody")
 async def enter_frame(visit: Visit) -> Reply:
-    """The same in a page of the host's."""
+    """The same in a page of the host's, which alone decides whose wallet it shows there."""
     return await _enter(visit, FRAMED)
 
 
@@ -82,6 +91,8 @@ async def _enter(visit: Visit, base: str) -> Reply:
     in_frame = base == FRAMED
     if visit.scope.get(LOOKS_ONLY):
         return Answer(200)
+    if b"prefetch" in dict(visit.scope["headers"]).get(b"sec-purpose", b""):
+        return Answer(503)  # a browser that guesses where somebody will go asks again when they do
     try:
         begun = await visit.entrance.people.enter(
             visit.params["link"], address_of(visit.scope), embedded=in_frame, earlier=visit.secret

@@ -11,16 +11,18 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from markupsafe import Markup
 
-from credit_wallet.pages.words import Language
+from credit_wallet.pages.words import Language, filled
 
 _MONTHS = [
     *("January", "February", "March", "April", "May", "June"),
     *("July", "August", "September", "October", "November", "December"),
 ]
 _WEEKDAYS = {"en": ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"], "ja": ["月", "火", "水", "木", "金", "土", "日"]}
+_MONEY = Markup('<data class="money{kind}" value="{amount}">{plus}{shown}</data>')
+_TIME = Markup('<time datetime="{at}" title="{title}">{shown}</time>')
 MINUS = "−"
 _UNITS: dict[Language, list[tuple[int, str]]] = {
-    "en": [(10**9, "bn"), (10**6, "m"), (10**3, "k")],
+    "en": [(10**9, "B"), (10**6, "M"), (10**3, "k")],
     "ja": [(10**8, "億"), (10**4, "万")],
 }
 
@@ -50,7 +52,7 @@ class Formats:
         value = Decimal(amount)
         plus = "+" if signed and value > 0 else ""
         kind = " negative" if value < 0 else " positive" if signed and value > 0 else ""
-        return Markup('<data class="money{}" value="{}">{}{}</data>').format(kind, amount, plus, self.yen(amount))
+        return filled(_MONEY, {"kind": kind, "amount": amount, "plus": plus, "shown": self.yen(amount)})
 
     def display(self, amount: str | int) -> Markup:
         """An amount in the largest type, what is less than a yen smaller."""
@@ -229,7 +231,7 @@ class Formats:
 
 
 def _time(at: datetime, title: str, shown: str) -> Markup:
-    return Markup('<time datetime="{}" title="{}">{}</time>').format(at.isoformat(), title, shown)
+    return filled(_TIME, {"at": at.isoformat(), "title": title, "shown": shown})
 
 
 def number(value: str | int | Decimal) -> str:

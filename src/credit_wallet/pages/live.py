@@ -30,8 +30,9 @@ LONGEST_SECONDS = 600.0
 MAX_STREAMS = 256
 """A quarter of the connections that the service may have open: whoever calls the API finds one."""
 
+MAX_STREAMS_PER_WALLET = 64
 MAX_STREAMS_PER_SESSION = 6
-"""As many connections as a browser has to one host; the oldest one gives way."""
+"""As many connections as a browser has to one host; of a session and of a wallet the oldest one gives way."""
 
 HEADERS: RawHeaders = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -52,8 +53,6 @@ class Live:
     def __init__(self, wallets: CreditWallet) -> None:
         self._wallets = wallets
         self._streams: dict[int | None, list[_Stream]] = {}
-        self._marks: dict[int | None, str] = {}
-        self._number = 0
         self._looking: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._has_ended = False
@@ -67,9 +66,9 @@ class Live:
     def stream(self, wallet_id: int | None, session_id: int, since: str, still_open: StillOpen) -> AsgiApp:
         """An answer that goes on, of whoever has seen the wallet as it was at the mark ``since``.
 
-        Raises ``ServiceBusy`` when there are as many as a process may have.
+        Raises ``ServiceBusy`` when there are as many as a process may have, each of another wallet.
         """
-        if self._has_ended or self._number >= MAX_STREAMS:
+        if self._has_ended or (len(self._open()) >= MAX_STREAMS and len(self._most()) < 2):
             raise ServiceBusy(
                 "too many pages are watched; this one is right, and does not change", retry_after_seconds=60
             )
@@ -89,22 +88,29 @@ class Live:
     def add(self, stream: _Stream) -> None:
         """Take a stream in, and look at what it watches."""
         self._loop = asyncio.get_running_loop()
-        same = [each for streams in self._streams.values() for each in streams if each.session_id == stream.session_id]
-        for each in same[: max(0, len(same) + 1 - MAX_STREAMS_PER_SESSION)]:
-            each.stop()
+        of_session = [each for each in self._open() if each.session_id == stream.session_id]
+        _make_room(of_session, MAX_STREAMS_PER_SESSION)
+        _make_room(self._streams.get(stream.wallet_id, []), MAX_STREAMS_PER_WALLET)
+        if len(self._open()) >= MAX_STREAMS:  # nobody keeps others out by watching much
+            self._most()[0].stop()
         self._streams.setdefault(stream.wallet_id, []).append(stream)
-        self._number += 1
         if self._looking is None:
             self._looking = self._loop.create_task(self._look())
+
+    def _open(self) -> list[_Stream]:
+        """Those that go on, the oldest of each wallet first."""
+        return [each for streams in self._streams.values() for each in streams if not each.is_over]
+
+    def _most(self) -> list[_Stream]:
+        """Those of the wallet that has most, the oldest first."""
+        return max(([each for each in streams if not each.is_over] for streams in self._streams.values()), key=len)
 
     def remove(self, stream: _Stream) -> None:
         """Forget a stream that has ended."""
         streams = self._streams[stream.wallet_id]
         streams.remove(stream)
-        self._number -= 1
         if not streams:
             del self._streams[stream.wallet_id]
-            self._marks.pop(stream.wallet_id, None)
 
     async def _look(self) -> None:
         """Look at everything that is watched once a second, while anything is."""
@@ -127,6 +133,13 @@ class Live:
             stream.tell(mark)
 
 
+def _make_room(streams: list[_Stream], most: int) -> None:
+    """Have the oldest give way, so that one more makes ``most``."""
+    going_on = [each for each in streams if not each.is_over]
+    for each in going_on[: max(0, len(going_on) + 1 - most)]:
+        each.stop()
+
+
 class _Stream:
     """One answer: it says when the mark is another than the one that it said last."""
 
@@ -138,7 +151,7 @@ class _Stream:
         self._mark = since
         self._still_open = still_open
         self._stirred = asyncio.Event()
-        self._is_over = False
+        self.is_over = False
 
     def tell(self, mark: str) -> None:
         """The wallet's mark is ``mark`` now."""
@@ -148,7 +161,7 @@ class _Stream:
 
     def stop(self, *_: object) -> None:
         """Say good-bye soon."""
-        self._is_over = True
+        self.is_over = True
         self._stirred.set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -170,7 +183,7 @@ class _Stream:
 
     async def _go_on(self, send: Send) -> None:
         until = monotonic() + LONGEST_SECONDS
-        while not self._is_over and monotonic() < until:
+        while not self.is_over and monotonic() < until:
             try:
                 async with asyncio.timeout(HEARTBEAT_SECONDS):
                     await self._stirred.wait()
@@ -179,7 +192,7 @@ class _Stream:
                     return
                 await self._say(send, ": here\n\n")
             self._stirred.clear()
-            if not self._is_over and self._mark != self._said:
+            if not self.is_over and self._mark != self._said:
                 self._said = self._mark
                 await self._say(send, f"event: change\ndata: {self._mark}\n\n")
 

@@ -29,7 +29,7 @@ WALLET_SECTIONS = (
     Section("/activity", text("Activity"), "list"),
     Section("/spending", text("Spending"), "chart"),
     Section("/budgets", text("Budgets"), "gauge"),
-    Section("/keys", text("Keys"), "key"),
+    Section("/keys", text("Keys"), "key", "manage"),
     Section("/pay-in", text("Pay in"), "card", "manage", ("/topups", "/transfers", "/thank-you")),
     Section("/auto-topup", text("Automatic top-up"), "plus", "manage"),
     Section("/notices", text("Notices"), "bell", "manage"),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, get_args
 
@@ -54,8 +54,8 @@ class Words:
 
     def say(self, english: str, /, **values: Any) -> Markup:
         """``english`` in the language, with ``{name}`` replaced by the values, which are escaped."""
-        said = escape(self._known.get(english, english))
-        return said.format(**values) if values else said
+        said = _escaped(self._known.get(english, english))
+        return filled(said, values) if values else said
 
     def count(self, one: str, many: str, n: int, /, **values: Any) -> Markup:
         """``one`` or ``many`` by the number, which stands for ``{n}``; Japanese knows only ``many``."""
@@ -67,6 +67,19 @@ class Words:
         if known is None:
             return RefusedText(self.say("That did not work"), detail)
         return RefusedText(self.say("That did not work"), known.format_map(_Figures(figures)))
+
+
+def filled(text: Markup, values: Mapping[str, Any]) -> Markup:
+    """``text`` with ``{name}`` replaced by the values, which are escaped.
+
+    The same as its own ``format``, in a tenth of the time: a page has some hundreds.
+    """
+    return Markup(str.format_map(text, {name: escape(value) for name, value in values.items()}))  # noqa: S704
+
+
+@lru_cache(maxsize=4096)
+def _escaped(text: str) -> Markup:
+    return escape(text)
 
 
 @cache

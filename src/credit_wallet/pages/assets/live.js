@@ -29,9 +29,8 @@
     });
     source.addEventListener("error", () => {
       // The browser would ask again by itself, for what this page has seen long ago.
-      const refused = source && source.readyState === EventSource.CLOSED;
       silence();
-      timer = setTimeout(refused ? check : listen, wait * (0.75 + Math.random() / 2));
+      timer = setTimeout(check, wait * (0.75 + Math.random() / 2));
       wait = Math.min(wait * 2, LONGEST_WAIT);
     });
   };
@@ -41,7 +40,7 @@
     if (source) source.close();
     source = null;
   };
-  const check = async () => { // a stream that is refused: the session may be over
+  const check = async () => { // while there was no stream something may have changed, or the session ended
     if (await refresh()) listen();
   };
 
@@ -130,12 +129,12 @@
 
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) silence();
-    else { wait = 1000; listen(); }
+    else { wait = 1000; check(); }
   });
   // Figures of the last minute change by themselves.
   const every = Number(document.querySelector("[data-every]")?.dataset.every);
   if (every) setInterval(() => { if (!document.hidden) refresh(); }, every * 1000);
   addEventListener("pagehide", silence);
-  addEventListener("pageshow", (event) => { if (event.persisted) listen(); });
+  addEventListener("pageshow", (event) => { if (event.persisted) check(); });
   listen();
 })();

@@ -19,6 +19,10 @@ FIGURES: Final = {
 """What moves, in the order of the page."""
 
 
+NAMED = 3
+"""Customers of a kind that are named; the list has all."""
+
+
 class Case(NamedTuple):
     """A kind of thing that needs a person: its name, the list of all, where one of them is, and what to do."""
 
@@ -101,9 +105,14 @@ async def overview(visit: Visit) -> Reply:
         found=found,
         moved=[_moved(key, name, found) for key, name in FIGURES.items()],
         figures=FIGURES,
-        cases=[(CASES[kind], cases[kind]) for kind in CASES if kind in cases],
+        cases=[(CASES[kind], cases[kind], _customers(cases[kind])) for kind in CASES if kind in cases],
         health=await visit.get("/operator/health"),
     )
+
+
+def _customers(case: Any) -> list[Any]:
+    """The first things of a kind, each customer once."""
+    return list({one["wallet_id"]: one for one in reversed(case["first"])}.values())[::-1][:NAMED]
 
 
 def _moved(key: str, name: str, found: Any) -> Moved:

@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, NamedTuple, get_args
 from credit_wallet.pages.answers import Reply
 from credit_wallet.pages.api import Refused
 from credit_wallet.pages.formats import Formats
+from credit_wallet.pages.owner.payment import takes_test_money
 from credit_wallet.pages.payments import PAYMENT_WORDS
 from credit_wallet.pages.routes import wallet_page
 from credit_wallet.pages.visit import Visit
@@ -18,6 +19,9 @@ from credit_wallet.pages.words import Words, text
 
 _CYCLE = re.compile("[1-9][0-9]{3}-(0[1-9]|1[0-2])")
 RECEIPTS = 12
+
+SECONDS_PER_CHARGE = 30e-6
+"""About what drawing up all of a statement takes, where nothing else runs."""
 
 FileKind = Literal["text", "csv", "json"]
 _ENDINGS: dict[FileKind, str] = {"text": "txt", "csv": "csv", "json": "json"}
@@ -76,7 +80,8 @@ async def documents(visit: Visit) -> Reply:
 async def show_statement(visit: Visit) -> Reply:
     """One statement, to read and to print."""
     cycle = _checked(visit.params["cycle"])
-    statement = await visit.get("/credit/statement", cycle=cycle, entries="summary")
+    wanted = "none" if "whole" in visit.query else "summary"
+    statement = await visit.get("/credit/statement", cycle=cycle, entries=wanted)
     wallet = await visit.wallet()
     first, last = _days(cycle)
     shown = [
@@ -88,9 +93,11 @@ async def show_statement(visit: Visit) -> Reply:
         "wallet/statement.html",
         statement=statement,
         lines=shown,
+        seconds=max(sum(line["charges"] for line in statement["spend_by_key"]) * SECONDS_PER_CHARGE, 1),
         first=first,
         last=last,
         is_current=cycle == wallet["current_cycle"],
+        is_test_money=await takes_test_money(visit),
         is_part=visit.caller is not None and visit.caller.key_id is not None and not visit.place.of_operator,
         earlier=_neighbour(cycle, -1, wallet),
         later=_neighbour(cycle, 1, wallet),

@@ -6,10 +6,12 @@ it is now; a target that somebody else has changed since the form was shown is s
 
 from __future__ import annotations
 
+from asyncio import Lock
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
+from weakref import WeakValueDictionary
 
 from msgspec import json
 
@@ -79,7 +81,11 @@ _CHANGED = {
 }
 _SETTINGS = ("kinds", "language", "quiet_hours", "digest", "time_zone")
 
-Body = dict[str, Any]
+Body: TypeAlias = dict[str, Any]
+Targets: TypeAlias = list[dict[str, Any]]
+
+_TURNS: WeakValueDictionary[int, Lock] = WeakValueDictionary()
+"""By wallet: whose turn it is to change the list of targets."""
 
 
 @wallet_page("/notices")
@@ -105,10 +111,10 @@ async def show_new_target(visit: Visit) -> Reply:
 async def add_target(visit: Visit) -> Reply:
     """Add a target. The secret of a webhook is shown, once; a mailbox is asked first."""
     form = visit.form
-    known = {target["target_id"] for target in await _targets(visit)}
     added = {"url": _address(form), **_settings(form)}
-    targets = await _change(visit, lambda bodies: [*bodies, added])
-    new = next((target for target in targets if target["target_id"] not in known), targets[-1])
+    before, after = await _change(visit, lambda targets: [*map(_body, targets), added])
+    known = {target["target_id"] for target in before}
+    new = next((target for target in after if target["target_id"] not in known), after[-1])
     return await _made(visit, new, "target-added")
 
 
@@ -158,8 +164,12 @@ async def rotate_secret(visit: Visit) -> Reply:
 async def remove_target(visit: Visit) -> Reply:
     """Remove a target; nothing is sent there any more."""
     target_id = visit.id("target_id")
-    _one(await _targets(visit), target_id)
-    await _change(visit, lambda bodies: [body for body in bodies if body["target_id"] != target_id])
+
+    def without(targets: Targets) -> list[Body]:
+        _one(targets, target_id)
+        return [_body(target) for target in targets if target["target_id"] != target_id]
+
+    await _change(visit, without)
     return visit.go("/notices", done="target-removed")
 
 
@@ -193,32 +203,39 @@ async def _made(visit: Visit, target: Mapping[str, Any], done: str) -> Reply:
     return await visit.show("wallet/target-made.html", target=target)
 
 
-async def _targets(visit: Visit) -> list[dict[str, Any]]:
-    targets: list[dict[str, Any]] = (await visit.wallet())["notification_targets"]
+async def _targets(visit: Visit) -> Targets:
+    targets: Targets = (await visit.wallet())["notification_targets"]
     return targets
 
 
-async def _change(visit: Visit, change: Callable[[list[Body]], list[Body]]) -> list[dict[str, Any]]:
-    """Send the whole list as ``change`` makes it of what there is; returns what there is then."""
-    bodies = [_body(target) for target in await _targets(visit)]
-    with _blaming_the_form():
-        wallet = await visit.send("PATCH", "/credit/wallet", {"notification_targets": change(bodies)})
-    targets: list[dict[str, Any]] = wallet["notification_targets"]
-    return targets
+async def _change(visit: Visit, change: Callable[[Targets], list[Body]]) -> tuple[Targets, Targets]:
+    """Send the whole list as ``change`` makes it of what there is; returns what there was, and what there is then.
+
+    Forms that are sent to this process at the same moment take turns, so that none sends a list that has changed.
+    """
+    turn = _TURNS.setdefault((await visit.wallet())["wallet_id"], Lock())
+    async with turn:
+        before: Targets = (await visit.get("/credit/wallet"))["notification_targets"]
+        with _blaming_the_form():
+            wallet = await visit.send("PATCH", "/credit/wallet", {"notification_targets": change(before)})
+    after: Targets = wallet["notification_targets"]
+    return before, after
 
 
 async def _change_one(visit: Visit, change: Callable[[Body], Body]) -> dict[str, Any]:
     """Change the target of the page, unless somebody else has changed it since the page was made."""
-    target_id = visit.id("target_id")
-    if visit.form.text("seen") != _fingerprint(_one(await _targets(visit), target_id)):
-        raise Refused(409, _CHANGED)
-    targets = await _change(
-        visit, lambda bodies: [change(body) if body["target_id"] == target_id else body for body in bodies]
-    )
+    target_id, seen = visit.id("target_id"), visit.form.text("seen")
+
+    def changed(targets: Targets) -> list[Body]:
+        if _fingerprint(_one(targets, target_id)) != seen:
+            raise Refused(409, _CHANGED)
+        return [change(_body(target)) if target["target_id"] == target_id else _body(target) for target in targets]
+
+    _, targets = await _change(visit, changed)
     return _one(targets, target_id)
 
 
-def _one(targets: list[dict[str, Any]], target_id: int) -> dict[str, Any]:
+def _one(targets: Targets, target_id: int) -> dict[str, Any]:
     for target in targets:
         if target["target_id"] == target_id:
             return target

@@ -33,7 +33,7 @@ async def pay_in(visit: Visit) -> Reply:
         "wallet/pay-in.html",
         options=options,
         presets=presets,
-        chosen=_chosen(visit, presets),
+        chosen=_chosen(visit, presets, [each["method"] for each in options["methods"]]),
         saves_card=wants_card or "save_card" in visit.query,
         left=left,
         unfinished=unfinished,
@@ -77,9 +77,14 @@ async def _unfinished(visit: Visit, left: Any) -> list[Any]:
     return [each for each in page["topups"] if is_open(each) and each["topup_id"] != known]
 
 
-def _chosen(visit: Visit, presets: list[int]) -> dict[str, str]:
-    """What the address asks for, such as that of "try again": an amount and a method."""
+def _chosen(visit: Visit, presets: list[int], methods: list[str]) -> dict[str, str]:
+    """What the address asks for, such as that of "try again": an amount and a method, else the first of each."""
     amount = visit.query.get("amount", "")
     asked = amount if amount.isascii() and amount.isdigit() and len(amount) < 10 else ""
     preset = asked if asked in map(str, presets) else OWN if asked or not presets else str(presets[0])
-    return {"preset": preset, "amount_yen": "" if preset != OWN else asked, "method": visit.query.get("method", "")}
+    method = visit.query.get("method", "")
+    return {
+        "preset": preset,
+        "amount_yen": "" if preset != OWN else asked,
+        "method": method if method in methods else next(iter(methods), ""),
+    }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from credit_wallet.pages.answers import Reply
 from credit_wallet.pages.api import Refused
-from credit_wallet.pages.owner.payment import checked_id, is_open, payment_of
+from credit_wallet.pages.owner.payment import checked_id, is_open, payment_of, takes_test_money
 from credit_wallet.pages.payments import PAYMENT_WORDS
 from credit_wallet.pages.routes import wallet_action, wallet_page
 from credit_wallet.pages.visit import Visit
@@ -52,11 +52,10 @@ async def show_receipt(visit: Visit) -> Reply:
     if payment["credit_txn_id"] is None:
         raise Refused(404, {"code": "not_found", "detail": text("There is a receipt once the payment is credited.")})
     entry = await visit.get(f"/credit/transactions/{payment['credit_txn_id']}")
-    options = await visit.get("/credit/topups/options")
     return await visit.show(
         "wallet/receipt.html",
         payment=payment,
         paid_at=entry["occurred_at"],
-        is_test_money=options["test_money"],
+        is_test_money=await takes_test_money(visit),
         **PAYMENT_WORDS,
     )
