@@ -15,6 +15,7 @@ from visiting import Visitor
 
 from credit_wallet import CreditWallet
 from credit_wallet.domain.views import CreatedWallet
+from credit_wallet.reports import statement_counted
 
 PRICES = """
 [[price]]
@@ -156,3 +157,17 @@ def test_a_month_without_anything_and_a_wallet_without_anything(api: Api, wallet
     assert "No receipts yet" in empty.get("/wallet/documents").text
     said = words(empty.get("/wallet/documents/2026-09").text)
     assert "Nothing was spent in this month." in said
+
+
+def test_a_month_with_very_many_charges_leaves_out_what_only_the_entries_say(
+    owner: Visitor, wallets: CreditWallet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(statement_counted, "MIN_CHARGES", 1)
+    wallets.maintenance.count_usage()
+    said = words(owner.get("/wallet/documents/2026-10").text)
+    assert "Balance at the end ¥1,989.8" in said
+    assert "This month has very many charges" in said
+    assert "Entries (CSV)" in said
+    whole = words(owner.get("/wallet/documents/2026-10?whole=1").text)
+    assert "Balance at the end ¥1,989.8" in whole
+    assert "This month has very many charges" not in whole
