@@ -13,6 +13,9 @@ from credit_wallet.pages.charts import MAX_SERIES, round_up
 Step: TypeAlias = Literal["day", "week", "month"]
 
 ZERO = Decimal()
+WHOLE = 100
+APART = 14
+"""How far marks are from each other at least: the height of their labels."""
 RECENT_DAYS = 7
 """The pace of these days is the other edge of the forecast's band."""
 
@@ -158,11 +161,7 @@ def pace_of(
         projection=f"{place(at, spent)} {place(1, projected)}",
         band=f"{place(at, spent)} {place(1, high)} {place(1, low)}",
         now=(round(at * width, 1), _from_top(spent, top, height)),
-        marks=[
-            Mark(share, amount, _from_top(amount, top, height))
-            for share in shares
-            if budget and (amount := budget * share / 100) <= top
-        ],
+        marks=_marks(shares, budget, top, height),
         ticks=[(top * part / 4, _from_top(top * part / 4, top, height)) for part in range(5)],
         days=days,
         first=first,
@@ -170,6 +169,17 @@ def pace_of(
         low=low,
         high=high,
     )
+
+
+def _marks(shares: Sequence[int], budget: Decimal, top: Decimal, height: int) -> list[Mark]:
+    """The whole budget and shares of it, as far as each is in the drawing and can be told from the others."""
+    found: list[Mark] = []
+    for share in sorted(shares, key=lambda share: (share != WHOLE, share)):
+        amount = budget * share / WHOLE
+        y = _from_top(amount, top, height)
+        if budget and amount <= top and all(abs(y - mark.y) >= APART for mark in found):
+            found.append(Mark(share, amount, y))
+    return sorted(found)
 
 
 def _days_of(
