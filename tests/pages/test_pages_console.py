@@ -83,10 +83,10 @@ def test_who_may_only_look_sees_the_same_without_forms(api: Api, wallets: Credit
 OFFERED: dict[Role, set[str]] = {
     "viewer": set(),
     "support": {"link", "token", "secrets", "freeze", "hand-over", "metadata"},
-    "finance": {"topup", "adjust", "take-back", "merge", "close"},
+    "finance": {"topup", "grants", "adjust", "take-back", "merge", "close"},
     "admin": {
         *("link", "token", "secrets", "freeze", "hand-over", "metadata"),
-        *("topup", "adjust", "take-back", "merge", "close", "price-group"),
+        *("topup", "grants", "adjust", "take-back", "merge", "close", "price-group"),
     },
 }
 
@@ -111,7 +111,7 @@ def test_nothing_moves_that_was_not_confirmed(api: Api, wallets: CreditWallet, w
     visitor = operator(api, wallets)
     here = f"/console/wallets/{wallet_id}/corrections"
     sent = {"amount_yen": "5", "reason": "other", "note": "n", "direction": "add", "txn_id": "1", "into_wallet_id": "9"}
-    for form in ("topup", "adjust", "take-back", "close", "merge", "hand-over", "token"):
+    for form in ("topup", "grants", "adjust", "take-back", "close", "merge", "hand-over", "token"):
         answer = visitor.send(f"{here}/{form}", {**visitor.form(visitor.get(here).text, f"{here}/{form}"), **sent})
         assert answer.status_code == 422, form
         assert "tick the box" in answer.text, form

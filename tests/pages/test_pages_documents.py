@@ -15,7 +15,7 @@ from visiting import Visitor
 
 from credit_wallet import CreditWallet
 from credit_wallet.domain.views import CreatedWallet
-from credit_wallet.pages.owner import documents
+from credit_wallet.reports import statement_counted
 
 PRICES = """
 [[price]]
@@ -159,13 +159,15 @@ def test_a_month_without_anything_and_a_wallet_without_anything(api: Api, wallet
     assert "Nothing was spent in this month." in said
 
 
-def test_a_month_with_very_many_charges_is_drawn_up_when_that_is_asked_for(
+def test_a_month_with_very_many_charges_leaves_out_what_only_the_entries_say(
     owner: Visitor, wallets: CreditWallet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(documents, "MANY_CHARGES", 1)
+    monkeypatch.setattr(statement_counted, "MIN_CHARGES", 1)
     wallets.maintenance.count_usage()
     said = words(owner.get("/wallet/documents/2026-10").text)
-    assert "It has 2 charges" in said
-    assert "Balance at the end" not in said
+    assert "Balance at the end ¥1,989.8" in said
+    assert "This month has very many charges" in said
     assert "Entries (CSV)" in said
-    assert "Balance at the end ¥1,989.8" in words(owner.get("/wallet/documents/2026-10?whole=1").text)
+    whole = words(owner.get("/wallet/documents/2026-10?whole=1").text)
+    assert "Balance at the end ¥1,989.8" in whole
+    assert "This month has very many charges" not in whole

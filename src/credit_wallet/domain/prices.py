@@ -166,7 +166,7 @@ class PriceTier(Struct, frozen=True):
 class PriceView(Struct, frozen=True):
     """A price as it is shown: ``unit_price`` yen for ``per`` units of ``item``, or ``tiers`` within a billing cycle.
 
-    ``valid_from`` is None for always, ``wallet_id`` and ``group`` are None for a price of everybody's. ``version`` is
+    Without ``valid_from`` it always counts; without ``wallet_id`` and ``group`` it is for everybody. ``version`` is
     that of the price book.
     """
 

@@ -83,7 +83,10 @@ def id_after(what: str) -> Any:
 def page_size(largest: int) -> Any:
     """The query parameter that says how many a page has at most."""
     return QueryParameter(
-        ge=1, le=largest, description=f"Items to list at most, 1 to {largest:,}.", examples=[Example(value=50)]
+        ge=1,
+        le=largest,
+        description=f"Items to list at most, 1 to {largest:,}.",
+        examples=[Example(value=min(50, largest))],
     )
 
 

@@ -203,9 +203,12 @@ class AsyncOneWallet:
         """The spending alerts that fired, newest first: of all cycles, or of one (``YYYY-MM``)."""
         return await self._send(calls.get("/credit/alerts", read_as(list[Alert]), cycle=cycle))
 
-    async def statement(self, *, cycle: str | None = None, entries: bool = True) -> Statement:
-        """The statement of a cycle (``YYYY-MM``), by default the current one, with or without every entry."""
-        wanted = None if entries else "none"
+    async def statement(self, *, cycle: str | None = None, entries: bool = True, summary: bool = False) -> Statement:
+        """The statement of a cycle (``YYYY-MM``), by default the current one, with or without every entry.
+
+        A ``summary`` comes at once however many entries there are; its ``left_out`` names what it does not say then.
+        """
+        wanted = "summary" if summary else None if entries else "none"
         return await self._send(calls.get("/credit/statement", read_as(Statement), cycle=cycle, entries=wanted))
 
     async def statement_text(

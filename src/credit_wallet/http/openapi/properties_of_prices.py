@@ -20,6 +20,7 @@ PROPERTIES_OF_PRICES: dict[str, About] = {
     "PriceFileReply.changes": _A("What the file changes of the version before; empty when it is the same."),
     "PriceFileReply.dry_run": _A("Whether nothing was changed.", (True,)),
     "PriceRevisionPage.revisions": _A("Versions, newest first."),
+    "PriceRevisionPage.next_cursor": _A("Send as `cursor` for the next page; null on the last one.", (2,)),
     "PriceRevision.version": _A("The version.", (2,)),
     "PriceRevision.applied_at": _time("When it was applied."),
     "PriceRevision.applied_by": _A("Who applied it, as in the log of acts.", ("operator:3",)),

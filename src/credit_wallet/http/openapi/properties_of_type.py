@@ -6,6 +6,7 @@ from credit_wallet.domain.corrections import CORRECTION_REASONS
 from credit_wallet.http.openapi.about import SHA256_EXAMPLE as _SHA256
 from credit_wallet.http.openapi.about import About
 from credit_wallet.http.openapi.about import instant as _time
+from credit_wallet.http.openapi.properties_of_identities import PROPERTIES_OF_IDENTITIES
 from credit_wallet.http.openapi.properties_of_payments import PROPERTIES_OF_PAYMENTS
 from credit_wallet.http.openapi.properties_of_prices import PROPERTIES_OF_PRICES
 
@@ -151,12 +152,13 @@ PROPERTIES_OF_TYPE: dict[str, About] = (
         "CreateGrantBody.amount_yen": _amount("What to credit each time", 500),
         "CreateGrantBody.promo": _A("Whether the credit is promotional rather than paid for.", (True,)),
         "CreateGrantBody.starts_at": _A(
-            "When it is first due, by default now: an ISO 8601 time, or a date for the start of that day in the wallet's "
-            "time zone; at most 366 days ago.",
+            "When it is first due, by default now: an ISO 8601 time, or a date for the start of that day in the "
+            "wallet's time zone; at most 366 days ago.",
             ("2026-12-01",),
         ),
         "CreateGrantBody.until": _A(
-            "Nothing comes then or later: an ISO 8601 time, or a date for the end of that day in the wallet's time zone.",
+            "Nothing comes then or later: an ISO 8601 time, or a date for the end of that day in the wallet's time "
+            "zone.",
             ("2027-03-31",),
         ),
         "GrantView.until": _time("Nothing is due then or later; null for without end."),
@@ -193,8 +195,8 @@ PROPERTIES_OF_TYPE: dict[str, About] = (
         ),
         "TransferView.balance_yen": _A("What the wallet could spend right afterwards, in whole yen.", (5_000,)),
         "TransferView.status": _A(
-            "`out`: on its way, a background job finishes it. `done`: it has come in. `returned`: the other wallet could "
-            "not take it, and it is back.",
+            "`out`: on its way, a background job finishes it. `done`: it has come in. `returned`: the other wallet "
+            "could not take it, and it is back.",
             ("done",),
         ),
         "TransferView.reason": _A("Why it was returned, for people; else null.", ("there is no such wallet",)),
@@ -237,8 +239,8 @@ PROPERTIES_OF_TYPE: dict[str, About] = (
         "TopupReply.amount_yen": _A("What is to be paid, in whole yen.", (1_000,)),
         "TopupReply.status": _A(
             "`requested`: not confirmed by Stripe yet. `pending`: it can be paid, or was and is not settled. "
-            "`requires_action`: a person must continue at `action_url`. `succeeded`: paid but not credited, see `reason`. "
-            "`credited`. `failed`: declined; another card may pay it. `canceled`.",
+            "`requires_action`: a person must continue at `action_url`. `succeeded`: paid but not credited, see "
+            "`reason`. `credited`. `failed`: declined; another card may pay it. `canceled`.",
             ("pending",),
         ),
         "TopupReply.reason": _A(
@@ -252,64 +254,11 @@ PROPERTIES_OF_TYPE: dict[str, About] = (
             "Why it failed, waits or was canceled, in Stripe's word; else null.", ("card_declined",)
         ),
         "AutoTopupState.reason": _A(
-            "Why it waits or stopped: `no_payment_method`, `payment_method_gone`, `limit_reached` and a date, or Stripe's "
-            "code of the decline; else null.",
+            "Why it waits or stopped: `no_payment_method`, `payment_method_gone`, `limit_reached` and a date, or "
+            "Stripe's code of the decline; else null.",
             ("no_payment_method",),
         ),
         "UndoBody.reason": _A("Why, for the refund's note.", ("not served",)),
-        "Identity.wallet_id": _A("The wallet that the token opens; null for sellers and operators.", (1,)),
-        "Identity.key_id": _A("The agent key; null for everybody else.", (7,)),
-        "Identity.seller_id": _A("The seller; null for everybody else.", (3,)),
-        "Identity.scopes": _A(
-            "What an agent key may do: `spend`, `read`, `manage`; null for everybody else.", (["spend", "read"],)
-        ),
-        "CreateKeyBody.scopes": _A(
-            "What the key may do, for good: `spend`, `read` its own part of the wallet, `manage` as the owner does. By "
-            "default the first two.",
-            (["read"],),
-        ),
-        "KeyView.scopes": _A("What the key may do: `spend`, `read`, `manage`.", (["spend", "read"],)),
-        "Identity.operator_id": _A("The operator; null for everybody else, and for keys of the environment.", (3,)),
-        "Identity.operator_name": _A("What the operator, or the key of the environment, is called.", ("alice",)),
-        "Identity.operator_role": _A(
-            "`viewer`, `support`, `finance`, `seller` or `admin`; null for everybody else.", ("support",)
-        ),
-        "CreateOperatorBody.name": _A(
-            "Name for people, 1 to 64 of `a-z`, `0-9` and `._@+-`; it stays the operator's for good.", ("alice",)
-        ),
-        "CreatedOperator.name": _A("Name for people.", ("alice",)),
-        "CreatedOperator.token": _A("The token. It is shown this once; only its hash is stored.", ("cw_operator_…",)),
-        "CreateLinkBody.expires_in_seconds": _A("For how long the link can be opened: 30 to 3,600 seconds.", (300,)),
-        "CreateLinkBody.scopes": _A(
-            "What whoever opens it may do: `read` sees the wallet, `manage` changes it.", (["read"],)
-        ),
-        "CreateLinkBody.path": _A("The page that it leads to: `/wallet`, or one below it.", ("/wallet/keys",)),
-        "CreateLinkBody.language": _A("Language of the pages; null for the one that the browser asks for.", ("ja",)),
-        "WalletLink.url": _A(
-            "Where to send your customer. It works once, and is shown this once.",
-            ("https://pay.example.com/enter/cw_link_…",),
-        ),
-        "WalletLink.frame_url": _A(
-            "The same link for a frame in a page of an origin of `CREDIT_WALLET_FRAME_ORIGINS`; null when there is none.",
-            ("https://pay.example.com/framed/enter/cw_link_…",),
-        ),
-        "WalletLink.expires_at": _time("When the link can no longer be opened."),
-        "CreatedOperatorKey.token": _A(
-            "The token. It is shown this once; only its hash is stored.", ("cw_operator_…",)
-        ),
-        "CreateOperatorBody.role": _A("What the operator is there for.", ("support",)),
-        "ConfigureOperatorBody.role": _A("What the operator is there for.", ("support",)),
-        "CreatedOperator.role": _A("What the operator is there for.", ("support",)),
-        "OperatorView.role": _A("What the operator is there for.", ("support",)),
-        "RevokeTokenBody.token": _A("The token, or the key of the host's own.", ("cw_live_0000",)),
-        "RevokedToken.kind": _A("What it was.", ("agent_key",)),
-        "RevokedToken.wallet_id": _A("The wallet that it opened; null for sellers and operators.", (1,)),
-        "RevokedToken.key_id": _A("The agent key; null for everybody else.", (7,)),
-        "RevokedToken.seller_id": _A("The seller; null for everybody else.", (3,)),
-        "RevokedToken.operator_id": _A("The operator; null for everybody else.", (3,)),
-        "RevokedToken.revoked_at": _A("Since when it opens nothing.", ("2026-11-28T10:00:00.000Z",)),
-        "OperatorView.name": _A("Name for people.", ("alice",)),
-        "OperatorKeyView.prefix": _A("The first characters of the token.", ("cw_operator_7Hq2",)),
         "CreatedKey.key_id": _A("Id of the agent key.", (7,)),
         "KeyView.key_id": _A("Id of the agent key.", (7,)),
         "CreatedSeller.token": _A("The token. It is shown this once; only its hash is stored.", ("cw_seller_…",)),
@@ -364,8 +313,8 @@ PROPERTIES_OF_TYPE: dict[str, About] = (
         ),
         "DeliveryView.kind": _A("What kind of event it is.", ("budget.threshold_reached",)),
         "DeliveryView.status": _A(
-            "`pending`: on its way. `delivered`: the target accepted it. `dead`: given up after three days of attempts, or "
-            "because the target was removed.",
+            "`pending`: on its way. `delivered`: the target accepted it. `dead`: given up after three days of "
+            "attempts, or because the target was removed.",
             ("dead",),
         ),
         "DeliveryView.attempts": _A("How often it was sent.", (9,)),
@@ -404,6 +353,7 @@ PROPERTIES_OF_TYPE: dict[str, About] = (
         ),
         "Resent.resent": _A("How many deliveries are sent again.", (1,)),
     }
+    | PROPERTIES_OF_IDENTITIES
     | PROPERTIES_OF_PAYMENTS
     | PROPERTIES_OF_PRICES
 )

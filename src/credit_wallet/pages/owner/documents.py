@@ -20,11 +20,8 @@ from credit_wallet.pages.words import Words, text
 _CYCLE = re.compile("[1-9][0-9]{3}-(0[1-9]|1[0-2])")
 RECEIPTS = 12
 
-MANY_CHARGES = 50_000
-"""In a month; a statement of more is drawn up when somebody asks for that."""
-
 SECONDS_PER_CHARGE = 30e-6
-"""About what drawing it up takes, where nothing else runs."""
+"""About what drawing up all of a statement takes, where nothing else runs."""
 
 FileKind = Literal["text", "csv", "json"]
 _ENDINGS: dict[FileKind, str] = {"text": "txt", "csv": "csv", "json": "json"}
@@ -57,6 +54,7 @@ LINES: Final = (
     ("expired", text("Lapsed"), text("credit whose time was over")),
     ("reversed", text("Taken back"), text("of payments that were returned or disputed")),
     ("adjusted", text("Corrected"), text("by whoever runs the service")),
+    ("other", text("Everything else"), text("lapsed, taken back, moved to other wallets or corrected")),
 )
 """In the order in which they are read; those without an amount are left out, save the first and what was spent."""
 
@@ -82,10 +80,8 @@ async def documents(visit: Visit) -> Reply:
 async def show_statement(visit: Visit) -> Reply:
     """One statement, to read and to print."""
     cycle = _checked(visit.params["cycle"])
-    if "whole" not in visit.query and (counted := await _counted(visit, cycle))["charges"] > MANY_CHARGES:
-        seconds = max(counted["charges"] * SECONDS_PER_CHARGE, 1)
-        return await visit.show("wallet/statement-later.html", cycle=cycle, counted=counted, seconds=seconds)
-    statement = await visit.get("/credit/statement", cycle=cycle, entries="none")
+    wanted = "none" if "whole" in visit.query else "summary"
+    statement = await visit.get("/credit/statement", cycle=cycle, entries=wanted)
     wallet = await visit.wallet()
     first, last = _days(cycle)
     shown = [
@@ -97,6 +93,7 @@ async def show_statement(visit: Visit) -> Reply:
         "wallet/statement.html",
         statement=statement,
         lines=shown,
+        seconds=max(sum(line["charges"] for line in statement["spend_by_key"]) * SECONDS_PER_CHARGE, 1),
         first=first,
         last=last,
         is_current=cycle == wallet["current_cycle"],
@@ -140,12 +137,6 @@ def _checked(cycle: str) -> str:
     if _CYCLE.fullmatch(cycle) is None:
         raise Refused(404, {"code": "not_found", "detail": ""})
     return cycle
-
-
-async def _counted(visit: Visit, cycle: str) -> Any:
-    """What a month's charges come to, as it is counted in the background."""
-    usage = await visit.get("/credit/usage", every="month", since=cycle, until=cycle)
-    return next(iter(usage["rows"]), {"charges": 0})
 
 
 async def _months(visit: Visit, wallet: Any) -> list[Month]:
