@@ -236,6 +236,20 @@ def test_a_new_wallet_is_shown_the_way(api: Api, wallets: CreditWallet) -> None:
     assert "Three steps" not in owner.get("/wallet").text
 
 
+def test_nothing_is_foretold_in_the_first_hours(api: Api, wallets: CreditWallet, clock: Clock) -> None:
+    made = wallets.create()
+    wallets.topup(made.wallet_id, 1_000, idempotency_key="t")
+    wallets.charge(made.wallet_id, 10, idempotency_key="c")
+    owner = Visitor(api).sign_in(made.owner_token)
+    said = text_of(owner.get("/wallet").text)
+    assert "After a day it says where the month is heading." in said
+    assert "until" not in said
+    clock.advance(days=2)
+    said = text_of(Visitor(api).sign_in(made.owner_token).get("/wallet").text)
+    assert "At this pace the month ends" in said
+    assert "A day, on average ¥5" in said
+
+
 def test_what_needs_the_owner_is_said_first(api: Api, wallets: CreditWallet, wallet: CreatedWallet) -> None:
     owner, wallet_id = Visitor(api).sign_in(wallet.owner_token), wallet.wallet_id
 
