@@ -20,7 +20,7 @@ from credit_wallet.pages.cookies import FRAMED, Cookies, Taste, cookies_of
 from credit_wallet.pages.formats import zones
 from credit_wallet.pages.forms import Form, read_form
 from credit_wallet.pages.live import Live
-from credit_wallet.pages.routes import CONSOLE, OWNER, ROUTES, Route
+from credit_wallet.pages.routes import CONSOLE, OWNER, ROUTES, Route, is_below
 from credit_wallet.pages.settings import PageSettings
 from credit_wallet.pages.visit import LOOKS_ONLY, Entrance, Place, Visit
 from credit_wallet.pages.words import LANGUAGES, Words, chosen, text
@@ -39,6 +39,8 @@ from credit_wallet.wire.people import People
 from credit_wallet.wire.problems import problem_of
 
 UP_TO_DATE: Final = b"x-up-to-date"
+LOOKS: Final = "looks"
+"""How often a page without script has looked again by itself."""
 """The header of a request with which an open page brings itself up to date."""
 
 THEMES: Final = ("auto", "light", "dark")
@@ -324,7 +326,8 @@ def import_pages() -> None:
 
 def _is_use(scope: Scope) -> bool:
     """Whether somebody has asked for it, not a page that keeps itself up to date."""
-    return UP_TO_DATE not in dict(scope["headers"]) and not str(scope["path"]).endswith("/live")
+    by_itself = UP_TO_DATE in dict(scope["headers"]) or LOOKS in _query(scope)
+    return not by_itself and not str(scope["path"]).endswith("/live")
 
 
 def _require_one_meaning(scope: Scope) -> None:

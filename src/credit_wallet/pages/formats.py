@@ -80,16 +80,16 @@ class Formats:
     def aligned(self, amounts: Iterable[str | int]) -> Callable[..., Markup]:
         """Says amounts of one column with the same places as each other, so that they stand under each other.
 
-        Nothing is a dash, and what takes something away has a sign.
+        Nothing is a dash, where that is no balance, and what takes something away has a sign.
         """
         places = max(map(_places, amounts), default=0)
 
-        def say(amount: str | int, *, signed: bool = False) -> Markup:
+        def say(amount: str | int, *, signed: bool = False, dash: bool = True) -> Markup:
             value = Decimal(amount)
-            if not value:
+            if not value and dash:
                 return Markup('<span class="none">–</span>')
             digits = f"{abs(value):,.{places}f}"
-            sign = MINUS if value < 0 else "+" if signed else ""
+            sign = MINUS if value < 0 else "+" if signed and value else ""
             shown = f"{sign}{digits}円" if self.language == "ja" else f"{sign}¥{digits}"
             return Markup('<data class="money" value="{}">{}</data>').format(amount, shown)
 
