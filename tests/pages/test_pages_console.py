@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from uuid import uuid4
 
 import pytest
-from service import Api, new_app
+from service import OPERATOR_KEY, Api, new_app
 from visiting import Visitor
 
 from credit_wallet import CreditWallet
@@ -144,6 +145,13 @@ def test_a_token_that_is_looked_for_is_in_no_address(api: Api, wallets: CreditWa
         assert answer.status_code == 200, path
         assert f"/console/wallets/{wallet_id}" in answer.text
         assert token not in answer.text
+        for copied in (f'"{token}"', f"Authorization: Bearer {token}", f"token={token}"):
+            answer = visitor.fill(path, path, **{name: copied})
+            assert answer.status_code == 200, copied
+            assert f"/console/wallets/{wallet_id}" in answer.text, copied
+            assert token not in answer.text
+        for kept in ("sk-a-key-of-the-hosts", "bearer hunter2", OPERATOR_KEY, f"{uuid4()}"):
+            assert visitor.fill(path, path, **{name: kept}).status_code == 200, kept
         named = visitor.fill(path, path, **{name: "cust_1"})
         assert (named.status_code, named.headers["location"]) == (303, f"{path}?{name}=cust_1")
 

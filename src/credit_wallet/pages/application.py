@@ -20,7 +20,7 @@ from credit_wallet.pages.cookies import FRAMED, Cookies, Taste, cookies_of
 from credit_wallet.pages.formats import zones
 from credit_wallet.pages.forms import Form, read_form
 from credit_wallet.pages.live import Live
-from credit_wallet.pages.routes import CONSOLE, OWNER, ROUTES, Route, is_below
+from credit_wallet.pages.routes import CONSOLE, OWNER, ROUTES, Route
 from credit_wallet.pages.settings import PageSettings
 from credit_wallet.pages.visit import LOOKS_ONLY, Entrance, Place, Visit
 from credit_wallet.pages.words import LANGUAGES, Words, chosen, text
