@@ -73,7 +73,7 @@ def test_a_statement_adds_up_and_says_what_was_bought_by_whom(owner: Visitor) ->
     page = owner.get("/wallet/documents/2026-10").text
     said = words(page)
     assert "1 October 2026 – 31 October 2026" in said
-    assert "Balance at the beginning –" in said
+    assert "Balance at the beginning ¥0.0" in said
     assert "Paid in and given +¥2,000.0 Spent −¥13.2 Refunded of what was spent, in this month or before +¥3.0" in said
     assert "Balance at the end ¥1,989.8" in said
     assert "¥0.8 per 1,000 up to 500,000, then ¥0.35 per 1,000" in said

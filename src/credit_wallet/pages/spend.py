@@ -139,14 +139,21 @@ def pace_of(
     shares: Sequence[int],
     width: int,
     height: int,
+    *,
+    is_early: bool = False,
 ) -> Pace:
-    """The current cycle's days in a ``report`` by day; ``now`` is by the wallet's clocks, in the cycle."""
+    """The current cycle's days in a ``report`` by day; ``now`` is by the wallet's clocks, in the cycle.
+
+    ``is_early`` says that too little was seen to draw where it is heading.
+    """
     year, month = map(int, forecast["billing_cycle"].split("-")[:2])
     first, length = date(year, month, 1), monthrange(year, month)[1]
     spent, projected = Decimal(forecast["spent"]), Decimal(forecast["projected_cycle_spend"])
     days = _days_of(report, first, now.date(), spent) if report["counted_from"] is not None else []
     at = min((now.day - 1 + (now.hour * 60 + now.minute) / 1440) / length, 1.0)
     low, high = sorted((projected, spent + _recent(days) * Decimal((1 - at) * length) if days else projected))
+    if is_early:
+        low = high = spent
     budget = Decimal(forecast["monthly_budget_yen"])
     top = round_up(max(budget, high))
 
@@ -158,8 +165,8 @@ def pace_of(
     return Pace(
         line=line,
         area=f"{line} {place(at, ZERO)}",
-        projection=f"{place(at, spent)} {place(1, projected)}",
-        band=f"{place(at, spent)} {place(1, high)} {place(1, low)}",
+        projection="" if is_early else f"{place(at, spent)} {place(1, projected)}",
+        band="" if is_early else f"{place(at, spent)} {place(1, high)} {place(1, low)}",
         now=(round(at * width, 1), _from_top(spent, top, height)),
         marks=_marks(shares, budget, top, height),
         ticks=[(top * part / 4, _from_top(top * part / 4, top, height)) for part in range(5)],
