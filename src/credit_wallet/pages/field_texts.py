@@ -50,6 +50,10 @@ FIELD_TEXTS: Final = {
 """By the name of the field, which is that of the API's member."""
 
 CODE_TEXTS: Final = {
+    "changed_meanwhile": text(
+        "Somebody else has changed the same since you opened this page, so nothing was saved. Look at what it is now; "
+        "to have yours in its place, send the form again."
+    ),
     "idempotency_conflict": text(
         "This form was sent before with other contents, and that counts. Look whether it is what you wanted; to do "
         "this as well, send the form again."

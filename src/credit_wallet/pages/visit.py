@@ -17,7 +17,7 @@ from credit_wallet.pages.cookies import FRAMED, Cookies, Taste, cookies_of
 from credit_wallet.pages.done import DONE
 from credit_wallet.pages.field_texts import CODE_TEXTS, FIELD_TEXTS, MALFORMED
 from credit_wallet.pages.formats import Formats
-from credit_wallet.pages.forms import Form
+from credit_wallet.pages.forms import WAS, Form
 from credit_wallet.pages.live import Live
 from credit_wallet.pages.navigation import navigation
 from credit_wallet.pages.rendering import render
@@ -271,13 +271,34 @@ class Visit:
 
     def old_in(self, form: str, name: str, value: Any = "") -> Any:
         """What a field of a form shows: what was sent when that form was refused, else ``value``."""
-        if self.refused is None or self.path != form or name not in self.form.fields:
+        if not self._was_sent(form, name) or not self.form.is_touched(name):
             return "" if value is None else value
         return self.form.fields[name][0]
 
+    def was_in(self, form: str, name: str, value: Any) -> Any:
+        """What a field of a form says that it has shown: ``value``, or what it said before the form was refused.
+
+        Only who has been told of somebody else's change has seen it.
+        """
+        if not self._was_sent(form, WAS + name) or not self.form.is_touched(name) or self.is_taken(name):
+            return "" if value is None else value
+        return self.form.fields[WAS + name][0]
+
+    def _was_sent(self, form: str, name: str) -> bool:
+        return self.refused is not None and self.path == form and name in self.form.fields
+
+    def is_taken(self, name: str) -> bool:
+        """Whether a form was refused because somebody else has changed this field."""
+        return self.refused is not None and name in self.refused.problem.get("changed", ())
+
+    def is_wrong(self, form: str, name: str) -> bool:
+        """Whether a form was refused because of this field."""
+        blamed = self.refused is not None and (self.refused.field == name or self.is_taken(name))
+        return blamed and self.path == form
+
     def ticked_in(self, form: str, name: str, value: str, checked: bool) -> bool:
         """Whether a box of a form is ticked, in the same way."""
-        if self.refused is None or self.path != form:
+        if self.refused is None or self.path != form or not self.form.is_touched(name):
             return checked
         return value in self.form.fields.get(name, [])
 

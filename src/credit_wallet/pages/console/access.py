@@ -9,6 +9,7 @@ from msgspec import json
 from credit_wallet.errors import InvalidRequest
 from credit_wallet.pages.answers import Reply
 from credit_wallet.pages.console.corrections import CORRECTIONS, corrections, require_confirmed
+from credit_wallet.pages.forms import Form, merged
 from credit_wallet.pages.routes import CONSOLE, action, page
 from credit_wallet.pages.visit import Visit
 from credit_wallet.pages.words import text
@@ -38,6 +39,7 @@ async def make_link(visit: Visit) -> Reply:
     body = form.given(
         expires_in_seconds=form.whole("expires_in_seconds"),
         scopes=["read", "manage"] if form.checked("manage") else ["read"],
+        path=form.optional("path"),
         language=form.optional("language"),
     )
     link = await visit.send("POST", f"{_api(visit)}/link", body)
@@ -72,14 +74,18 @@ async def remove_secret(visit: Visit) -> Reply:
 @action(f"{CORRECTIONS}/price-group", "operator", corrections)
 async def set_price_group(visit: Visit) -> Reply:
     """Have the prices of a group count for the wallet."""
-    await visit.send("POST", f"{_api(visit)}/price-group", {"price_group": visit.form.optional("price_group")})
+    changes = visit.form.changed(await visit.wallet(), price_group=Form.optional)
+    if changes:
+        await visit.send("POST", f"{_api(visit)}/price-group", changes)
     return visit.go("/corrections", done="saved")
 
 
 @action(f"{CORRECTIONS}/metadata", "operator", corrections)
 async def set_metadata(visit: Visit) -> Reply:
-    """Replace the wallet's metadata."""
-    await visit.send("POST", f"{_api(visit)}/metadata", {"metadata": pairs_of(visit.form.text("metadata"))})
+    """Change the wallet's metadata."""
+    was, wanted = (pairs_of(visit.form.text(name)) for name in ("was.metadata", "metadata"))
+    metadata = merged(was, wanted, (await visit.wallet())["metadata"], "metadata")
+    await visit.send("POST", f"{_api(visit)}/metadata", {"metadata": metadata})
     return visit.go("/corrections", done="saved")
 
 

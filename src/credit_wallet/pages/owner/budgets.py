@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from credit_wallet.pages.answers import Reply
 from credit_wallet.pages.api import Refused
-from credit_wallet.pages.formats import Formats, zones
+from credit_wallet.pages.formats import Formats, number, zones
 from credit_wallet.pages.forms import Form
 from credit_wallet.pages.owner.budget_words import (
     EACH,
@@ -182,16 +182,19 @@ async def show_budget(visit: Visit) -> Reply:
 @wallet_action("/budgets/{budget_id}", show_budget)
 async def configure_budget(visit: Visit) -> Reply:
     """Change what the form has of a budget: its limit, and unless it is a month's or a key's, the rest."""
-    form = visit.form
-    body = form.given(
-        limit_yen=_number(form.amount("limit_yen")),
-        limit_calls=_number(form.amount("limit_calls")),
-        mode=form.optional("mode"),
-        shares_pct=form.percentages("shares_pct") or None,
+    budget = await visit.get(f"/credit/budgets/{visit.params['budget_id']}")
+    limit = _number(number(budget["limit"]).replace(",", ""))
+    changes = visit.form.changed(
+        {**budget, "limit_yen": limit, "limit_calls": limit},
+        limit_yen=_limit,
+        limit_calls=_limit,
+        mode=Form.text,
+        shares_pct=Form.percentages,
+        label=Form.optional,
     )
-    if "label" in form.fields:
-        body["label"] = form.optional("label")
-    return await _configure(visit, body, "saved")
+    if not changes:
+        return visit.go(f"/budgets/{budget['budget_id']}", done="saved")
+    return await _configure(visit, changes, "saved")
 
 
 @wallet_action("/budgets/{budget_id}/raise", show_budget)
@@ -250,6 +253,12 @@ def _scope(form: Form) -> dict[str, str]:
     if fact := form.text("fact_name"):
         scope[fact] = EACH if form.checked("each_fact") else form.text("fact_value")
     return {name: value for name, value in scope.items() if value}
+
+
+def _limit(form: Form, name: str) -> int | str:
+    """A limit as the API takes it; an empty one is left for it to refuse."""
+    given = _number(form.amount(name))
+    return form.text(name) if given is None else given
 
 
 def _number(amount: str | None) -> int | str | None:

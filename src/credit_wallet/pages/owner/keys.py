@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from credit_wallet.pages.answers import Reply
+from credit_wallet.pages.forms import Form
 from credit_wallet.pages.routes import wallet_action, wallet_page
 from credit_wallet.pages.visit import Visit
 
@@ -43,9 +44,10 @@ async def show_key(visit: Visit) -> Reply:
 @wallet_action("/keys/{key_id}", show_key)
 async def configure_key(visit: Visit) -> Reply:
     """Change a key's label and cap."""
-    form = visit.form
-    body = {"label": form.optional("label"), "monthly_cap_yen": form.whole("monthly_cap_yen") or 0}
-    await visit.send("PATCH", f"/credit/keys/{visit.id('key_id')}", body)
+    key = f"/credit/keys/{visit.id('key_id')}"
+    changes = visit.form.changed(await visit.get(key), label=Form.optional, monthly_cap_yen=Form.whole_or_zero)
+    if changes:
+        await visit.send("PATCH", key, changes)
     return visit.go(f"/keys/{visit.id('key_id')}", done="saved")
 
 

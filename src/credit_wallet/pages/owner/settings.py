@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
-from credit_wallet.errors import WalletError
+from msgspec import MsgspecError, json
+
+from credit_wallet.errors import InvalidRequest, WalletError
 from credit_wallet.pages.answers import Reply
+from credit_wallet.pages.forms import Form, merged
 from credit_wallet.pages.routes import OWNER, action, wallet_action, wallet_page
 from credit_wallet.pages.visit import Visit
 from credit_wallet.wire.asgi import address_of
@@ -19,10 +24,12 @@ async def show_settings(visit: Visit) -> Reply:
     """What of the wallet can be set, and what it is."""
     wallet = await visit.wallet()
     sent = list(zip(visit.form.many("name"), visit.form.many("value"), strict=False))
+    shown = json.encode(wallet["metadata"]).decode()
     pairs = sent or [*wallet["metadata"].items(), *[("", "")] * SPARE_PAIRS]
     return await visit.show(
         "wallet/settings.html",
         pairs=pairs,
+        metadata=visit.was_in(f"{visit.place.base}/settings/metadata", "metadata", shown),
         owns=visit.allows("own") and not visit.place.of_operator,
         signs_out_everywhere=not visit.place.of_operator and not visit.place.in_frame,
     )
@@ -31,27 +38,30 @@ async def show_settings(visit: Visit) -> Reply:
 @wallet_action("/settings/name", show_settings)
 async def rename(visit: Visit) -> Reply:
     """Change the wallet's name."""
-    await visit.send("PATCH", "/credit/wallet", {"label": visit.form.text("label")})
-    return visit.go("/settings", done="saved")
+    return await _change(visit, label=Form.text)
 
 
 @wallet_action("/settings/budget", show_settings)
 async def set_monthly_budget(visit: Visit) -> Reply:
     """Change what may be spent in a month, what happens then, and when notices are sent."""
-    form = visit.form
-    body = {
-        "monthly_budget_yen": form.whole("monthly_budget_yen") or 0,
-        "budget_mode": form.text("budget_mode"),
-        "alert_thresholds_pct": form.percentages("alert_thresholds_pct"),
-    }
-    await visit.send("PATCH", "/credit/wallet", body)
-    return visit.go("/settings", done="saved")
+    return await _change(
+        visit,
+        monthly_budget_yen=Form.whole_or_zero,
+        budget_mode=Form.text,
+        alert_thresholds_pct=Form.percentages,
+    )
 
 
 @wallet_action("/settings/low-balance", show_settings)
 async def set_low_balance(visit: Visit) -> Reply:
     """Change below which balance a notice is sent."""
-    await visit.send("PATCH", "/credit/wallet", {"low_balance_yen": visit.form.whole("low_balance_yen") or 0})
+    return await _change(visit, low_balance_yen=Form.whole_or_zero)
+
+
+async def _change(visit: Visit, **fields: Callable[[Form, str], Any]) -> Reply:
+    changes = visit.form.changed(await visit.wallet(), **fields)
+    if changes:
+        await visit.send("PATCH", "/credit/wallet", changes)
     return visit.go("/settings", done="saved")
 
 
@@ -60,9 +70,18 @@ async def set_metadata(visit: Visit) -> Reply:
     """Change what the operator notes about the wallet."""
     form = visit.form
     pairs = zip(form.many("name"), form.many("value"), strict=False)
-    metadata = {name.strip(): value.strip() for name, value in pairs if name.strip() or value.strip()}
+    wanted = {name.strip(): value.strip() for name, value in pairs if name.strip() or value.strip()}
+    metadata = merged(_shown_metadata(form), wanted, (await visit.wallet())["metadata"], "metadata")
     await visit.send("POST", f"/operator/wallets/{visit.place.wallet_id}/metadata", {"metadata": metadata})
     return visit.go("/settings", done="saved")
+
+
+def _shown_metadata(form: Form) -> dict[str, str]:
+    """The pairs that the page has shown. Raises ``InvalidRequest``."""
+    try:
+        return json.decode(form.text("was.metadata"), type=dict[str, str])
+    except MsgspecError as error:
+        raise InvalidRequest("the form is incomplete; open the page again", field="metadata") from error
 
 
 @wallet_action("/settings/rotate-token", show_settings)
