@@ -126,6 +126,21 @@ def test_credit_is_topped_up_corrected_and_taken_back(corrections: Page, site: S
     assert (act.by, act.reason, act.note) == ("operator:operator", "mistyped_topup", "ticket 2")
 
 
+def test_credit_is_promised_every_month_and_no_more(corrections: Page, site: Site, wallet_id: int) -> None:
+    form = task(corrections, "Promise credit")
+    form.get_by_role("textbox", name="Amount").fill("500")
+    form.get_by_label("Note").fill("free plan")
+    send(form, "Promise it")
+    said(corrections, "The credit is promised; it comes on its day.")
+    [grant] = site.wallets.grants.list(wallet_id)
+    assert (int(grant.amount), grant.promo, grant.every, grant.lapses) == (500, True, "month", "next")
+    form = task(corrections, "Promise credit")
+    no_axe_findings(corrections)
+    form.get_by_role("button", name="End it").click()
+    said(corrections, "Nothing more of it is credited.")
+    assert site.wallets.grants.show(grant.grant_id).canceled_at is not None
+
+
 def test_what_is_too_much_is_refused_where_it_was_asked(corrections: Page) -> None:
     form = task(corrections, "Correct the balance")
     form.get_by_label("Take").check()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from uuid import uuid4
 
 import pytest
-from service import Api, new_app
+from service import OPERATOR_KEY, Api, new_app
 from visiting import Visitor
 
 from credit_wallet import CreditWallet
@@ -83,10 +84,10 @@ def test_who_may_only_look_sees_the_same_without_forms(api: Api, wallets: Credit
 OFFERED: dict[Role, set[str]] = {
     "viewer": set(),
     "support": {"link", "token", "secrets", "freeze", "hand-over", "metadata"},
-    "finance": {"topup", "adjust", "take-back", "merge", "close"},
+    "finance": {"topup", "grants", "adjust", "take-back", "merge", "close"},
     "admin": {
         *("link", "token", "secrets", "freeze", "hand-over", "metadata"),
-        *("topup", "adjust", "take-back", "merge", "close", "price-group"),
+        *("topup", "grants", "adjust", "take-back", "merge", "close", "price-group"),
     },
 }
 
@@ -111,7 +112,7 @@ def test_nothing_moves_that_was_not_confirmed(api: Api, wallets: CreditWallet, w
     visitor = operator(api, wallets)
     here = f"/console/wallets/{wallet_id}/corrections"
     sent = {"amount_yen": "5", "reason": "other", "note": "n", "direction": "add", "txn_id": "1", "into_wallet_id": "9"}
-    for form in ("topup", "adjust", "take-back", "close", "merge", "hand-over", "token"):
+    for form in ("topup", "grants", "adjust", "take-back", "close", "merge", "hand-over", "token"):
         answer = visitor.send(f"{here}/{form}", {**visitor.form(visitor.get(here).text, f"{here}/{form}"), **sent})
         assert answer.status_code == 422, form
         assert "tick the box" in answer.text, form
@@ -144,6 +145,13 @@ def test_a_token_that_is_looked_for_is_in_no_address(api: Api, wallets: CreditWa
         assert answer.status_code == 200, path
         assert f"/console/wallets/{wallet_id}" in answer.text
         assert token not in answer.text
+        for copied in (f'"{token}"', f"Authorization: Bearer {token}", f"token={token}"):
+            answer = visitor.fill(path, path, **{name: copied})
+            assert answer.status_code == 200, copied
+            assert f"/console/wallets/{wallet_id}" in answer.text, copied
+            assert token not in answer.text
+        for kept in ("sk-a-key-of-the-hosts", "bearer hunter2", OPERATOR_KEY, f"{uuid4()}"):
+            assert visitor.fill(path, path, **{name: kept}).status_code == 200, kept
         named = visitor.fill(path, path, **{name: "cust_1"})
         assert (named.status_code, named.headers["location"]) == (303, f"{path}?{name}=cust_1")
 

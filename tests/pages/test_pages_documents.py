@@ -15,6 +15,7 @@ from visiting import Visitor
 
 from credit_wallet import CreditWallet
 from credit_wallet.domain.views import CreatedWallet
+from credit_wallet.reports import statement_counted
 
 PRICES = """
 [[price]]
@@ -72,7 +73,7 @@ def test_a_statement_adds_up_and_says_what_was_bought_by_whom(owner: Visitor) ->
     page = owner.get("/wallet/documents/2026-10").text
     said = words(page)
     assert "1 October 2026 – 31 October 2026" in said
-    assert "Balance at the beginning –" in said
+    assert "Balance at the beginning ¥0.0" in said
     assert "Paid in and given +¥2,000.0 Spent −¥13.2 Refunded of what was spent, in this month or before +¥3.0" in said
     assert "Balance at the end ¥1,989.8" in said
     assert "¥0.8 per 1,000 up to 500,000, then ¥0.35 per 1,000" in said
@@ -156,3 +157,17 @@ def test_a_month_without_anything_and_a_wallet_without_anything(api: Api, wallet
     assert "No receipts yet" in empty.get("/wallet/documents").text
     said = words(empty.get("/wallet/documents/2026-09").text)
     assert "Nothing was spent in this month." in said
+
+
+def test_a_month_with_very_many_charges_leaves_out_what_only_the_entries_say(
+    owner: Visitor, wallets: CreditWallet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(statement_counted, "MIN_CHARGES", 1)
+    wallets.maintenance.count_usage()
+    said = words(owner.get("/wallet/documents/2026-10").text)
+    assert "Balance at the end ¥1,989.8" in said
+    assert "This month has very many charges" in said
+    assert "Entries (CSV)" in said
+    whole = words(owner.get("/wallet/documents/2026-10?whole=1").text)
+    assert "Balance at the end ¥1,989.8" in whole
+    assert "This month has very many charges" not in whole

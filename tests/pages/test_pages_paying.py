@@ -231,3 +231,15 @@ def test_another_payment_waits_for_one_that_may_still_come_in(owner: Page) -> No
     owner.click("details button")
     owner.wait_for_selector(".notice.good")
     begin(owner)
+
+
+def test_a_page_that_waits_shows_nothing_any_more_once_the_session_is_over(owner: Page) -> None:
+    begin(owner, "1000", "konbini")
+    pay(owner, "konbini")
+    come_back(owner)
+    other = owner.context.new_page()
+    other.goto("/wallet/keys")
+    other.click("form[action='/sign-out'] button")
+    other.close()
+    owner.wait_for_selector("text=Sign in to see it")
+    assert owner.locator(".slip").count() == 0

@@ -236,6 +236,20 @@ def test_a_new_wallet_is_shown_the_way(api: Api, wallets: CreditWallet) -> None:
     assert "Three steps" not in owner.get("/wallet").text
 
 
+def test_nothing_is_foretold_in_the_first_hours(api: Api, wallets: CreditWallet, clock: Clock) -> None:
+    made = wallets.create()
+    wallets.topup(made.wallet_id, 1_000, idempotency_key="t")
+    wallets.charge(made.wallet_id, 10, idempotency_key="c")
+    owner = Visitor(api).sign_in(made.owner_token)
+    said = text_of(owner.get("/wallet").text)
+    assert "After a day it says where the month is heading." in said
+    assert "until" not in said
+    clock.advance(days=2)
+    said = text_of(Visitor(api).sign_in(made.owner_token).get("/wallet").text)
+    assert "At this pace the month ends" in said
+    assert "A day, on average ¥5" in said
+
+
 def test_what_needs_the_owner_is_said_first(api: Api, wallets: CreditWallet, wallet: CreatedWallet) -> None:
     owner, wallet_id = Visitor(api).sign_in(wallet.owner_token), wallet.wallet_id
 
@@ -322,14 +336,23 @@ def test_the_pace_of_a_cycle_ends_at_what_is_spent() -> None:
         "projected_cycle_spend": "200",
         "monthly_budget_yen": 100,
     }
-    pace = pace_of(report, forecast, datetime(2026, 5, 3, 12, tzinfo=UTC), [50, 80, 100], 310, 100)
+    pace = pace_of(report, forecast, datetime(2026, 5, 3, 12, tzinfo=UTC), [50, 80, 100], 310, 200)
     assert [(day.day, int(spent), int(so_far)) for day, spent, so_far in pace.days] == [
         (1, 0, 0),
         (2, 13, 13),
         (3, 7, 20),
     ]
-    assert pace.line.startswith("0.0,100.0 10.0,100.0 20.0,")
+    assert pace.line.startswith("0.0,200.0 10.0,200.0 20.0,")
     assert pace.line.endswith(f"{pace.now[0]},{pace.now[1]}")
     assert pace.now[0] == 25.0
     assert pace.low <= 200 <= pace.high
     assert [mark.percent for mark in pace.marks] == [50, 80, 100]
+
+
+def test_marks_that_would_lie_on_each_other_leave_the_whole_budget() -> None:
+    report: dict[str, Any] = {"rows": [], "counted_from": None, "is_current": True}
+    forecast = {"billing_cycle": "2026-05", "spent": "90000", "projected_cycle_spend": "95000"}
+    now = datetime(2026, 5, 30, tzinfo=UTC)
+    pace = pace_of(report, {**forecast, "monthly_budget_yen": 100}, now, [50, 80, 100], 600, 180)
+    assert [mark.percent for mark in pace.marks] == [100]
+    assert not pace.days

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from clock import Clock
 from service import Api, new_app
 from stand_in import StandIn
 from visiting import Visitor
@@ -73,3 +74,19 @@ def test_there_is_no_receipt_of_what_is_not_paid_and_no_payment_by_another_name(
         assert stranger.get(f"/wallet/topups/{topup_id}").status_code == 404
         csrf = stranger.csrf("/wallet/keys")
         assert stranger.send(f"/wallet/topups/{topup_id}/cancel", {"csrf": csrf}).status_code == 404
+
+
+def test_without_script_a_page_looks_again_a_while_and_does_not_keep_the_session_open(
+    wallets: CreditWallet, wallet: CreatedWallet, clock: Clock
+) -> None:
+    topup_id = begun(wallets, wallet)
+    with Api(new_app(wallets, payments=StandIn(UNREACHABLE), public_url="http://wallet.test")) as api:
+        owner = Visitor(api).sign_in(wallet.owner_token)
+        path = f"/wallet/topups/{topup_id}"
+        assert 'content="15; url=?looks=1"' in owner.get(path).text
+        assert 'content="15; url=?looks=40"' in owner.get(f"{path}?looks=39").text
+        assert 'http-equiv="refresh"' not in owner.get(f"{path}?looks=40").text
+        for _ in range(4):
+            clock.advance(minutes=9)
+            answer = owner.get(f"{path}?looks=3")
+        assert answer.status_code == 303

@@ -150,3 +150,19 @@ def test_a_file_of_spending_is_downloaded(site: Site, page: Page, wallet: Create
     with page.expect_download() as told:
         page.get_by_role("link", name="Download CSV").click()
     assert told.value.suggested_filename.startswith("spending-")
+
+
+def test_long_words_and_large_amounts_stay_in_their_place(site: Site, watch: Watch) -> None:
+    word = "x" * 200
+    made = site.wallet(9_999_999_999, label=word, monthly_budget_yen=5_000)
+    key_id = site.wallets.keys.create(made.wallet_id, label=word).key_id
+    said = {"facts": {"tool": "t" * 64}, "note": word * 2, "request_id": "r" * 100, "metadata": {"k" * 20: "m" * 100}}
+    spend(site, made, 1_234_567, key_id=key_id, **said)
+    while site.wallets.maintenance.count_usage():
+        pass
+    page = watch.new_page(screen=Screen(360, 740))
+    site.signed_in_owner(page, made)
+    for section in ("", "/activity", "/activity/2", "/spending", "/spending?by=tool", "/credit"):
+        page.goto(f"/wallet{section}")
+        page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true })")
+        fits_its_width(page)

@@ -88,6 +88,8 @@ def build(installation: Installation) -> Samples:
     wallets.alerts.run()
     wallets.maintenance.seal()
     wallets.totals(anew=True)
+    while wallets.maintenance.count_usage():
+        pass
     return Samples(made, empty(installation), debt, odd)
 
 

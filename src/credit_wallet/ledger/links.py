@@ -80,7 +80,7 @@ class Links:
         ``embedded`` says that another site shows the pages in a frame. ``earlier`` is the secret of a session that ends
         in exchange. Raises ``Unauthorized``.
         """
-        wallet_id = self._wallet_of(secret)
+        wallet_id = self.wallet_of(secret)
         if wallet_id is None:
             raise _link_over()
         begun, csrf, now = new_session_secret(), new_csrf(), self._ledger.clock()
@@ -96,9 +96,10 @@ class Links:
 
     def is_known(self, secret: str) -> bool:
         """Whether a link has this secret, taken or not: whoever has it has not guessed it."""
-        return self._wallet_of(secret) is not None
+        return self.wallet_of(secret) is not None
 
-    def _wallet_of(self, secret: str) -> int | None:
+    def wallet_of(self, secret: str) -> int | None:
+        """The wallet that a link opens or has opened, None for one that was never there."""
         link_hash = looked_up(secret)
         return None if link_hash is None else session_rows.wallet_of_link(self._ledger.reader.source, link_hash)
 

@@ -140,7 +140,7 @@ def _default_start(moment: datetime, every: Every, zone: str) -> datetime:
     if every == "day":
         return moment - timedelta(days=_SINCE_DAYS - 1)
     year, month = map(int, cycle_at(moment, zone).split("-"))
-    months = year * 12 + month - _SINCE_MONTHS
+    months = max(year * 12 + month - _SINCE_MONTHS, FIRST_YEAR * 12)
     return parse_instant(cycle_bounds(f"{months // 12:04d}-{months % 12 + 1:02d}", zone)[0])
 
 

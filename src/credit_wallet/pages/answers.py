@@ -41,7 +41,7 @@ def redirect(address: str) -> Answer:
 
 
 @cache
-def page_headers(frame_origins: tuple[str, ...]) -> RawHeaders:
+def page_headers(frame_origins: tuple[str, ...], *, https: bool = False) -> RawHeaders:
     """Pages load and do nothing but what is ours; only pages of ``frame_origins`` may show them in a frame.
 
     The origin of a form that is sent is known with the referrer policy ``same-origin``, with a stricter one it is not.
@@ -51,7 +51,9 @@ def page_headers(frame_origins: tuple[str, ...]) -> RawHeaders:
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
         f"form-action 'self'; base-uri 'none'; frame-ancestors {frames}"
     )
+    https_only = [(b"strict-transport-security", b"max-age=31536000")] if https else []
     return [
+        *https_only,
         (b"content-security-policy", policy.encode()),
         (b"cache-control", b"no-store"),
         (b"x-content-type-options", b"nosniff"),

@@ -39,6 +39,8 @@ from credit_wallet.wire.people import People
 from credit_wallet.wire.problems import problem_of
 
 UP_TO_DATE: Final = b"x-up-to-date"
+LOOKS: Final = "looks"
+"""How often a page without script has looked again by itself."""
 """The header of a request with which an open page brings itself up to date."""
 
 THEMES: Final = ("auto", "light", "dark")
@@ -94,14 +96,16 @@ class Pages:
         origins = self._settings.frame_origins if path.startswith(f"{FRAMED}/") or path == FRAMED else ()
         if isinstance(reply, Answer):
             reply = reply._replace(headers=[*cookies, *reply.headers])
-            await reply.send([*page_headers(origins), request_id_of(scope["headers"])], send, head=head)
+            await reply.send(
+                [*page_headers(origins, https=self._settings.https), request_id_of(scope["headers"])], send, head=head
+            )
         else:
             await reply(scope, receive, _with_headers(cookies, send))
 
     async def not_found(self, scope: Scope, send: Send) -> None:
         """Answer a person who asks for an address that neither pages nor API have."""
         reply = self._refusal(self._stranger(scope), _not_found(scope["path"], "GET"))
-        await reply.send([*page_headers(()), request_id_of(scope["headers"])], send)
+        await reply.send([*page_headers((), https=self._settings.https), request_id_of(scope["headers"])], send)
 
     async def _answer(self, scope: Scope, receive: Receive, cookies: RawHeaders) -> Reply:
         """The answer, whatever happens; ``cookies`` are set with it, whatever it is."""
@@ -158,9 +162,10 @@ class Pages:
         """Refuse a form that was not asked for in this session, and one that another site has sent."""
         site = headers.get(b"sec-fetch-site", b"same-origin")
         origin = headers.get(b"origin")
+        schemes = (b"https",) if self._settings.https else (b"http", b"https")
         ours = (
             self._settings.public_url.encode(),
-            *(b"%s://%s" % (scheme, headers[b"host"]) for scheme in (b"http", b"https") if b"host" in headers),
+            *(b"%s://%s" % (scheme, headers[b"host"]) for scheme in schemes if b"host" in headers),
         )
         csrf = visit.form.text("csrf")
         if (
@@ -221,7 +226,7 @@ class Pages:
 
     def _stranger(self, scope: Scope) -> Visit:
         """A visit of somebody of whom nothing is known, for a page that says what is wrong."""
-        return self._visit_of(scope, None, None, "", Place(OWNER), {}, cookies_of(scope["headers"]))
+        return self._visit_of(scope, None, None, "", _place(scope["path"], {}), {}, cookies_of(scope["headers"]))
 
     def _visit_of(
         self,
@@ -283,12 +288,14 @@ class Pages:
             return self._to_sign_in(visit)
         visit.scope["state"][REFUSED] = refused.code
         visit.refused = None
+        wait = refused.problem.get("retry_after_seconds")
+        headers: RawHeaders = [] if wait is None else [(b"retry-after", b"%d" % max(1, round(float(wait))))]
         return visit.draw(
             "error.html",
             status=refused.status,
             title=_TITLES.get(refused.status, text("That did not work")),
             detail=visit.words.refused(refused.code, refused.detail, refused.problem).detail if refused.detail else "",
-        )
+        )._replace(headers=headers)
 
 
 _TITLES = {
@@ -319,7 +326,8 @@ def import_pages() -> None:
 
 def _is_use(scope: Scope) -> bool:
     """Whether somebody has asked for it, not a page that keeps itself up to date."""
-    return UP_TO_DATE not in dict(scope["headers"]) and not str(scope["path"]).endswith("/live")
+    by_itself = UP_TO_DATE in dict(scope["headers"]) or LOOKS in _query(scope)
+    return not by_itself and not str(scope["path"]).endswith("/live")
 
 
 def _require_one_meaning(scope: Scope) -> None:

@@ -24,6 +24,8 @@ DONE: Final = {
     "delivery-resent": text("It is sent again."),
     "key-revoked": text("The key is revoked. It opens nothing any more."),
     "topped-up": text("The wallet is topped up."),
+    "granted": text("The credit is promised; it comes on its day."),
+    "grant-ended": text("Nothing more of it is credited."),
     "adjusted": text("The balance is corrected."),
     "taken-back": text("The top-up is taken back."),
     "frozen": text("The wallet is frozen. Nothing can be spent of it."),

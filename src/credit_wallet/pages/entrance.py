@@ -11,7 +11,6 @@ from credit_wallet.pages.routes import CONSOLE, OWNER, action, is_below, page
 from credit_wallet.pages.visit import LOOKS_ONLY, Visit
 from credit_wallet.pages.words import text
 from credit_wallet.wire.asgi import address_of
-from credit_wallet.wire.problems import TooManyFailures
 
 MAX_TOKEN_LENGTH = 512
 
@@ -72,7 +71,11 @@ async def enter(visit: Visit) -> Reply:
 
     Whoever is signed in is asked first: a link may come from somebody who wants them to pay into another wallet.
     """
-    return visit.draw("enter.html") if visit.caller is not None else await _enter(visit, OWNER)
+    if visit.caller is None or visit.scope.get(LOOKS_ONLY):
+        return await _enter(visit, OWNER)
+    wallet_id = await visit.entrance.people.wallet_of_link(visit.params["link"])
+    own = None if visit.caller.access is None else visit.caller.access.wallet_id
+    return await _enter(visit, OWNER) if wallet_id in (None, own) else visit.draw("enter.html")
 
 
 @action("/enter/{link}", "anybody", enter)
@@ -97,7 +100,7 @@ async def _enter(visit: Visit, base: str) -> Reply:
         begun = await visit.entrance.people.enter(
             visit.params["link"], address_of(visit.scope), embedded=in_frame, earlier=visit.secret
         )
-    except (Unauthorized, Forbidden, TooManyFailures):
+    except (Unauthorized, Forbidden):
         return visit.draw("ended.html", status=401)
     visit.set_cookie(visit.entrance.cookies.set_session(begun.secret, in_frame=in_frame))
     return redirect(base + begun.path.removeprefix(OWNER))

@@ -21,6 +21,8 @@ _WEEKDAYS = {"en": ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"], "ja": ["�
 _MONEY = Markup('<data class="money{kind}" value="{amount}">{plus}{shown}</data>')
 _TIME = Markup('<time datetime="{at}" title="{title}">{shown}</time>')
 MINUS = "−"
+_LONG = len("999,999,999")
+"""What is longer is set smaller, to stay on one line of a phone."""
 _UNITS: dict[Language, list[tuple[int, str]]] = {
     "en": [(10**9, "B"), (10**6, "M"), (10**3, "k")],
     "ja": [(10**8, "億"), (10**4, "万")],
@@ -62,8 +64,9 @@ class Formats:
         sign = MINUS if value < 0 else ""
         before, after = ("", "円") if self.language == "ja" else ("¥", "")
         unit = Markup('<span class="after">{}</span>')
-        return Markup('<data class="money" value="{}">{}{}{}{}{}</data>').format(
-            amount, sign, before, whole, fraction, unit.format(after) if after else ""
+        kind = " long" if len(whole) > _LONG else ""
+        return Markup('<data class="money{}" value="{}">{}{}{}{}{}</data>').format(
+            kind, amount, sign, before, whole, fraction, unit.format(after) if after else ""
         )
 
     def compact(self, amount: str | int | Decimal) -> str:
@@ -77,16 +80,16 @@ class Formats:
     def aligned(self, amounts: Iterable[str | int]) -> Callable[..., Markup]:
         """Says amounts of one column with the same places as each other, so that they stand under each other.
 
-        Nothing is a dash, and what takes something away has a sign.
+        Nothing is a dash, where that is no balance, and what takes something away has a sign.
         """
         places = max(map(_places, amounts), default=0)
 
-        def say(amount: str | int, *, signed: bool = False) -> Markup:
+        def say(amount: str | int, *, signed: bool = False, dash: bool = True) -> Markup:
             value = Decimal(amount)
-            if not value:
+            if not value and dash:
                 return Markup('<span class="none">–</span>')
             digits = f"{abs(value):,.{places}f}"
-            sign = MINUS if value < 0 else "+" if signed else ""
+            sign = MINUS if value < 0 else "+" if signed and value else ""
             shown = f"{sign}{digits}円" if self.language == "ja" else f"{sign}¥{digits}"
             return Markup('<data class="money" value="{}">{}</data>').format(amount, shown)
 

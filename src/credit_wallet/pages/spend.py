@@ -13,6 +13,9 @@ from credit_wallet.pages.charts import MAX_SERIES, round_up
 Step: TypeAlias = Literal["day", "week", "month"]
 
 ZERO = Decimal()
+WHOLE = 100
+APART = 14
+"""How far marks are from each other at least: the height of their labels."""
 RECENT_DAYS = 7
 """The pace of these days is the other edge of the forecast's band."""
 
@@ -136,14 +139,21 @@ def pace_of(
     shares: Sequence[int],
     width: int,
     height: int,
+    *,
+    is_early: bool = False,
 ) -> Pace:
-    """The current cycle's days in a ``report`` by day; ``now`` is by the wallet's clocks, in the cycle."""
+    """The current cycle's days in a ``report`` by day; ``now`` is by the wallet's clocks, in the cycle.
+
+    ``is_early`` says that too little was seen to draw where it is heading.
+    """
     year, month = map(int, forecast["billing_cycle"].split("-")[:2])
     first, length = date(year, month, 1), monthrange(year, month)[1]
     spent, projected = Decimal(forecast["spent"]), Decimal(forecast["projected_cycle_spend"])
     days = _days_of(report, first, now.date(), spent) if report["counted_from"] is not None else []
     at = min((now.day - 1 + (now.hour * 60 + now.minute) / 1440) / length, 1.0)
     low, high = sorted((projected, spent + _recent(days) * Decimal((1 - at) * length) if days else projected))
+    if is_early:
+        low = high = spent
     budget = Decimal(forecast["monthly_budget_yen"])
     top = round_up(max(budget, high))
 
@@ -155,14 +165,10 @@ def pace_of(
     return Pace(
         line=line,
         area=f"{line} {place(at, ZERO)}",
-        projection=f"{place(at, spent)} {place(1, projected)}",
-        band=f"{place(at, spent)} {place(1, high)} {place(1, low)}",
+        projection="" if is_early else f"{place(at, spent)} {place(1, projected)}",
+        band="" if is_early else f"{place(at, spent)} {place(1, high)} {place(1, low)}",
         now=(round(at * width, 1), _from_top(spent, top, height)),
-        marks=[
-            Mark(share, amount, _from_top(amount, top, height))
-            for share in shares
-            if budget and (amount := budget * share / 100) <= top
-        ],
+        marks=_marks(shares, budget, top, height),
         ticks=[(top * part / 4, _from_top(top * part / 4, top, height)) for part in range(5)],
         days=days,
         first=first,
@@ -170,6 +176,17 @@ def pace_of(
         low=low,
         high=high,
     )
+
+
+def _marks(shares: Sequence[int], budget: Decimal, top: Decimal, height: int) -> list[Mark]:
+    """The whole budget and shares of it, as far as each is in the drawing and can be told from the others."""
+    found: list[Mark] = []
+    for share in sorted(shares, key=lambda share: (share != WHOLE, share)):
+        amount = budget * share / WHOLE
+        y = _from_top(amount, top, height)
+        if budget and amount <= top and all(abs(y - mark.y) >= APART for mark in found):
+            found.append(Mark(share, amount, y))
+    return sorted(found)
 
 
 def _days_of(

@@ -242,7 +242,8 @@ class Visit:
     @property
     def done_text(self) -> Markup | None:
         """What the page before has done, said once."""
-        said = DONE.get(self.query.get("done", ""))
+        came_from_us = dict(self.scope["headers"]).get(b"sec-fetch-site", b"same-origin") == b"same-origin"
+        said = DONE.get(self.query.get("done", "")) if came_from_us else None
         return None if said is None else self.words.say(said)
 
     def says_refusal(self) -> str:

@@ -1,8 +1,8 @@
 """The figures of a cycle with very many entries, at once: from what is kept of it, without walking its entries.
 
 Opening and closing balance come from the cycle's segments, spending by key and by item from the sums of usage. Entries
-that are not counted yet, and those from before the wallet's usage began, are few: they are walked, so the figures are of
-the moment of the request. Whatever does not tie with what charges keep in their own transactions is not shown.
+that are not counted yet, and those from before the wallet's usage began, are few: they are walked, so the figures are
+of the moment of the request. Whatever does not tie with what charges keep in their own transactions is not shown.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ def _uncounted(reader: Reader, wallet_id: int, span: CycleSpan, month: Month) ->
 
 
 def _between(reader: Reader, wallet_id: int, start: int, after: int, limit: int) -> list[CycleEntry] | None:
-    """The wallet's entries from ``start`` back to the first above ``after``; None when there are more than ``limit``."""
+    """The wallet's entries from ``start`` back to those above ``after``; None when they are more than ``limit``."""
     found: list[CycleEntry] = []
     at: int | None = start
     while at is not None and at > after:

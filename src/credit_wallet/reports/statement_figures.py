@@ -58,7 +58,7 @@ class StatementHead(Struct, frozen=True):
     adjusted_micros: int = 0
     """What the operator corrected, below zero when it took more than it added."""
     other_micros: int = 0
-    """What came and went besides, where ``left_out`` names ``kinds``: lapsed, clawed back, transferred out, corrected."""
+    """Where ``left_out`` names ``kinds``, all that lapsed, was clawed back, transferred out or corrected."""
     left_out: tuple[LeftOut, ...] = ()
     """What a summary of very many entries does not say; empty when it says everything."""
 
@@ -136,7 +136,9 @@ class Drawing:
     ) -> None:
         """``cycle`` is YYYY-MM in the wallet's time zone, None the current one.
 
-        A summary of very many entries comes from what is counted: nothing is added up, and there are no ``steps``. Raises ``WalletNotFound``, ``InvalidRequest``.
+        A summary of very many entries comes from what is counted: nothing is added up, and there are no ``steps``.
+
+        Raises ``WalletNotFound``, ``InvalidRequest``.
         """
         self._books = books
         self._wallet = books.wallet(wallet_id)

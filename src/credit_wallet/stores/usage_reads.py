@@ -160,9 +160,11 @@ class Month(NamedTuple):
 
     def divided(self, dimension: str, key_id: int) -> dict[str | None, Spent]:
         """By the values of a dimension; None is for what has none."""
-        values = {value: spent for (name, of, value), spent in self.sums.items() if (name, of) == (dimension, key_id)}
+        values: dict[str | None, Spent] = {
+            value: spent for (name, of, value), spent in self.sums.items() if (name, of) == (dimension, key_id)
+        }
         rest = self.of("", key_id).plus(values.pop(ALL_VALUES, Spent()), -1)._replace(quantity_micros=0)
-        return {**values, **({None: rest} if any(rest) else {})}
+        return values | {None: rest} if any(rest) else values
 
 
 def month(source: Source, wallet_id: int, month: str, key_id: int | None) -> Month | None:

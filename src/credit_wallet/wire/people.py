@@ -81,6 +81,10 @@ class People:
         self._limit.remember(address, token_digest(begun.secret))
         return begun
 
+    async def wallet_of_link(self, link: str) -> int | None:
+        """The wallet that a link opens; None for one that was never there. It is not used up."""
+        return await self._wallets.reading_lanes.ask(AUTHENTICATION, self._wallets.links.wallet_of, link)
+
     async def session(self, secret: str, address: str, *, is_use: bool = True) -> tuple[OpenSession, Caller]:
         """The session of a secret, and who asks in it.
 

@@ -313,8 +313,8 @@ PROPERTIES_OF_TYPE: dict[str, About] = (
         ),
         "DeliveryView.kind": _A("What kind of event it is.", ("budget.threshold_reached",)),
         "DeliveryView.status": _A(
-            "`pending`: on its way. `delivered`: the target accepted it. `dead`: given up after three days of attempts, "
-            "or because the target was removed.",
+            "`pending`: on its way. `delivered`: the target accepted it. `dead`: given up after three days of "
+            "attempts, or because the target was removed.",
             ("dead",),
         ),
         "DeliveryView.attempts": _A("How often it was sent.", (9,)),

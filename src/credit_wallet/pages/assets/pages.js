@@ -51,11 +51,12 @@ async function look() {
 }
 async function show(state) {
   const answer = await fetch(location.href, { headers: { Accept: "text/html", "X-Up-To-Date": "1" } });
-  if (answer.redirected || answer.status === 401) { location.reload(); return; }
-  if (!answer.ok) return;
+  const isOver = answer.redirected || answer.status === 401 || answer.status === 403;
+  if (!isOver && !answer.ok) return;
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   const found = fresh.querySelector("[data-state]");
-  if (!found || found.dataset.state === state) return;
+  if (isOver || !found) { location.reload(); return; } // what somebody may no longer see does not stay on the screen
+  if (found.dataset.state === state) return;
   document.querySelector("main").replaceWith(document.adoptNode(fresh.querySelector("main")));
   pause = 0;
   showButtons();
@@ -89,3 +90,10 @@ document.addEventListener("submit", (event) => {
 addEventListener("pageshow", () => {
   for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
 });
+
+// What was done is said once, not again when the page is loaded anew or its address passed on.
+const address = new URL(location.href);
+if (address.searchParams.has("done")) {
+  address.searchParams.delete("done");
+  history.replaceState(null, "", address);
+}

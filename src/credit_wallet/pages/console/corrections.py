@@ -13,6 +13,7 @@ from credit_wallet.rules.adjustments import BY_HAND
 
 CORRECTIONS = f"{ONE_WALLET}/corrections"
 TOPUPS_SHOWN = 50
+GRANTS_SHOWN = 1_000
 
 
 @page(CORRECTIONS, "operator")
@@ -24,6 +25,7 @@ async def corrections(visit: Visit) -> Reply:
         "console/corrections.html",
         reasons=[(code, visit.words.say(said)) for code, said in REASONS.items()],
         topups=await _manual_topups(visit) if visit.allows("finance") and not closed else [],
+        grants=await _grants(visit) if visit.allows("finance") and not closed else [],
         secrets=await _secrets(visit) if visit.allows("support") and not closed else [],
         metadata_lines="\n".join(f"{name} = {value}" for name, value in wallet["metadata"].items()),
     )
@@ -32,6 +34,11 @@ async def corrections(visit: Visit) -> Reply:
 async def _manual_topups(visit: Visit) -> list[Any]:
     page = await visit.get("/credit/transactions", type="topup", limit=TOPUPS_SHOWN)
     return [entry for entry in page["transactions"] if entry["cause"] in BY_HAND]
+
+
+async def _grants(visit: Visit) -> list[Any]:
+    found: list[Any] = await visit.get("/operator/grants", wallet_id=visit.place.wallet_id, limit=GRANTS_SHOWN)
+    return [grant for grant in found if grant["next_at"] is not None and grant["canceled_at"] is None]
 
 
 async def _secrets(visit: Visit) -> list[Any]:
@@ -99,6 +106,33 @@ async def take_back(visit: Visit) -> Reply:
     )
     await visit.send("POST", f"{_api(visit)}/take-back", body, idempotency_key=form.text("idempotency_key"))
     return visit.go("/corrections", done="taken-back")
+
+
+@action(f"{CORRECTIONS}/grants", "operator", corrections)
+async def create_grant(visit: Visit) -> Reply:
+    """Promise credit, once or every month."""
+    require_confirmed(visit)
+    form = visit.form
+    lapses = form.text("lapses")
+    body = form.given(
+        wallet_id=visit.place.wallet_id,
+        amount_yen=form.amount("amount_yen"),
+        promo=form.text("kind") == "promo",
+        starts_at=form.optional("starts_at"),
+        every="month" if form.text("every") == "month" else None,
+        until=form.optional("until"),
+        lapses=int(lapses) if lapses.isascii() and lapses.isdigit() else lapses or None,
+        note=form.optional("note"),
+    )
+    await visit.send("POST", "/operator/grants", body, idempotency_key=form.text("idempotency_key"))
+    return visit.go("/corrections", done="granted")
+
+
+@action(f"{CORRECTIONS}/grants/{{grant_id}}/cancel", "operator", corrections)
+async def cancel_grant(visit: Visit) -> Reply:
+    """End a grant: nothing more of it is credited."""
+    await visit.send("DELETE", f"/operator/grants/{visit.id('grant_id')}")
+    return visit.go("/corrections", done="grant-ended")
 
 
 @action(f"{CORRECTIONS}/freeze", "operator", corrections)

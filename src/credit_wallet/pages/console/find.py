@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from credit_wallet.pages.answers import Reply
 from credit_wallet.pages.api import Refused
-from credit_wallet.pages.console.wallets import is_token
+from credit_wallet.pages.console.sought import may_open_something, token_in
 from credit_wallet.pages.routes import CONSOLE, action, page
 from credit_wallet.pages.visit import Visit
 from credit_wallet.pages.words import text
@@ -34,19 +34,22 @@ async def find(visit: Visit) -> Reply:
 
 @action(FIND, "operator", find)
 async def look_up(visit: Visit) -> Reply:
-    """Look up at an address that can be kept, unless it is a token, which is in no address."""
+    """Look up at an address that can be kept, unless what is looked for may open something."""
     words = visit.form.text("q")
-    return await _show(visit, words) if is_token(words) else visit.leave(f"{FIND}?{visit.asked_for(q=words)}")
+    if may_open_something(words):
+        return await _show(visit, words)
+    return visit.leave(f"{FIND}?{visit.asked_for(q=words)}")
 
 
 async def _show(visit: Visit, words: str) -> Reply:
     wallets: list[Any] = []
     entries: list[tuple[str, list[Any]]] = []
     payment = None
+    token = token_in(words)
     if words:
-        found = await _unless_refused(visit, "/operator/wallets", query=words, limit=WALLETS)
+        found = await _unless_refused(visit, "/operator/wallets", query=token or words, limit=WALLETS)
         wallets = found["wallets"] if found else []
-        if not is_token(words):
+        if token is None:
             for name in NAMES:
                 found = await _unless_refused(visit, "/operator/transactions", limit=ENTRIES, **{name: words})
                 if found and found["transactions"]:
@@ -58,7 +61,7 @@ async def _show(visit: Visit, words: str) -> Reply:
             payment = await _unless_refused(visit, f"/operator/topups/{words}")
     return await visit.show(
         "console/find.html",
-        looked_for="" if is_token(words) else words,
+        looked_for=words if token is None else "",
         asked=bool(words),
         wallets=wallets,
         entries=entries,

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from credit_wallet.pages.answers import Reply
 from credit_wallet.pages.api import Refused
+from credit_wallet.pages.console.sought import may_open_something, token_in
 from credit_wallet.pages.routes import CONSOLE, action, page
 from credit_wallet.pages.visit import Visit
 from credit_wallet.pages.words import text
@@ -26,13 +27,6 @@ STATUSES: Final = {
 }
 """What a list can be narrowed to, as ``GET /operator/wallets`` knows it."""
 
-_TOKENS = ("cw_", "sk-", "Bearer ")
-
-
-def is_token(words: str) -> bool:
-    """Whether what is looked for may be a token."""
-    return words.startswith(_TOKENS)
-
 
 @page(WALLETS, "operator")
 async def list_wallets(visit: Visit) -> Reply:
@@ -42,9 +36,9 @@ async def list_wallets(visit: Visit) -> Reply:
 
 @action(WALLETS, "operator", list_wallets)
 async def search_wallets(visit: Visit) -> Reply:
-    """Search: at an address that can be kept, unless what is looked for is a token, which is in no address."""
+    """Search: at an address that can be kept, unless what is looked for may open something."""
     words = visit.form.text("query")
-    if is_token(words):
+    if may_open_something(words):
         return await _show(visit, words)
     return visit.leave(f"{WALLETS}?{visit.asked_for(query=words, cursor=None)}")
 
@@ -53,7 +47,7 @@ async def _show(visit: Visit, words: str) -> Reply:
     asked = {name: visit.query.get(name) or None for name in ("status", "sort")}
     refused = None
     try:
-        found = await _search(visit, words, **asked)
+        found = await _search(visit, token_in(words) or words, **asked)
     except Refused as error:
         if error.field not in ("sort", "cursor", "status", "query"):
             raise
@@ -67,7 +61,7 @@ async def _show(visit: Visit, words: str) -> Reply:
         state=asked["status"] or "",
         sort=asked["sort"] or "wallet_id",
         statuses=STATUSES,
-        secret=is_token(words),
+        secret=token_in(words) is not None,
         unsorted=refused,
     )
 

@@ -20,6 +20,9 @@ from credit_wallet.pages.words import Words, text
 _CYCLE = re.compile("[1-9][0-9]{3}-(0[1-9]|1[0-2])")
 RECEIPTS = 12
 
+SECONDS_PER_CHARGE = 30e-6
+"""About what drawing up all of a statement takes, where nothing else runs."""
+
 FileKind = Literal["text", "csv", "json"]
 _ENDINGS: dict[FileKind, str] = {"text": "txt", "csv": "csv", "json": "json"}
 _ROWS = ("entries", "keys", "notes", "items")
@@ -77,7 +80,8 @@ async def documents(visit: Visit) -> Reply:
 async def show_statement(visit: Visit) -> Reply:
     """One statement, to read and to print."""
     cycle = _checked(visit.params["cycle"])
-    statement = await visit.get("/credit/statement", cycle=cycle, entries="summary")
+    wanted = "none" if "whole" in visit.query else "summary"
+    statement = await visit.get("/credit/statement", cycle=cycle, entries=wanted)
     wallet = await visit.wallet()
     first, last = _days(cycle)
     shown = [
@@ -89,6 +93,7 @@ async def show_statement(visit: Visit) -> Reply:
         "wallet/statement.html",
         statement=statement,
         lines=shown,
+        seconds=max(sum(line["charges"] for line in statement["spend_by_key"]) * SECONDS_PER_CHARGE, 1),
         first=first,
         last=last,
         is_current=cycle == wallet["current_cycle"],

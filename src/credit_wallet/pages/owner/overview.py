@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -33,13 +34,14 @@ async def overview(visit: Visit) -> Reply:
     topups = await if_allowed(visit, "/credit/topups", limit=1)
     formats = Formats(visit.words.language, wallet["time_zone"])
     now = formats.local(visit.now)
+    is_early = _is_early(wallet, formats, now)
     has_spent = _has_spent(wallet, report)
     budgets = _tightest(wallet["budgets"])
     since = formats.local(report["since"]).date()
     return await visit.show(
         "wallet/overview.html",
         forecast=forecast,
-        pace=pace_of(report, forecast, now, _shares(wallet), CHART_WIDTH, CHART_HEIGHT),
+        pace=pace_of(report, forecast, now, _shares(wallet), CHART_WIDTH, CHART_HEIGHT, is_early=is_early),
         spend=folded(report["rows"], since, now.date(), "day"),
         keys=keys,
         labels=labels_of(keys),
@@ -50,6 +52,7 @@ async def overview(visit: Visit) -> Reply:
         days=by_day(wallet["recent_transactions"][:ENTRIES_SHOWN], formats),
         last_topup=topups["topups"][0] if topups and topups["topups"] else None,
         ends_soon=_ends_soon(wallet["next_expiring"]),
+        is_early=is_early,
         is_counted=report["counted_from"] is not None,
         has_spent=has_spent,
         is_new=not has_spent and not Decimal(wallet["debt"]) and wallet["enabled"],
@@ -68,6 +71,12 @@ def lots_shown(lots: list[Any], most: int = LOTS_SHOWN) -> list[Any]:
         else:
             shown.append({**lot})
     return shown[:most]
+
+
+def _is_early(wallet: Any, formats: Formats, now: datetime) -> bool:
+    """Whether the cycle has been watched for less than a day, so that a pace would say little."""
+    began = max(formats.local(f"{wallet['current_cycle']}-01"), formats.local(wallet["created_at"]))
+    return now - began < timedelta(days=1)
 
 
 def _shares(wallet: Any) -> list[int]:
