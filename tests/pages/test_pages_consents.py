@@ -95,7 +95,7 @@ def test_an_operator_lowers_limits_and_switches_off(site: Site, page: Page, wall
     limits.get_by_label("At most in a day").fill("6,000")
     limits.get_by_label("At most in a month").fill("20,000")
     limits.get_by_role("button").click()
-    expect(page.get_by_text("Saved.")).to_be_visible()
+    expect(page.get_by_text("Saved.", exact=True)).to_be_visible()
     consent = site.wallets.topups.consents(wallet.wallet_id)[0]
     assert (consent.auto_topup_daily_yen, consent.auto_topup_monthly_yen) == (6_000, 20_000)
     assert consent.text == "The operator has limited automatic top-ups to ¥6,000 a day and ¥20,000 a month."
