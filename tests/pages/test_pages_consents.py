@@ -51,7 +51,7 @@ def test_words_that_are_not_those_of_today_are_shown_again(site: Site, watch: Wa
     page.get_by_role("button", name="同意する").click()
     expect(page.get_by_text("まだ同意されていません")).to_be_visible()
     expect(page.locator("blockquote")).to_have_text(standard_text(FIGURES, "ja"))
-    assert site.wallets.topups.consents(wallet.wallet_id) == ()
+    assert not site.wallets.topups.consents(wallet.wallet_id)
     page.get_by_role("button", name="同意する").click()
     expect(page.get_by_text("自動チャージを設定しました。")).to_be_visible()
 
