@@ -39,9 +39,10 @@ from credit_wallet.wire.people import People
 from credit_wallet.wire.problems import problem_of
 
 UP_TO_DATE: Final = b"x-up-to-date"
-LOOKS: Final = "looks"
-"""How often a page without script has looked again by itself."""
 """The header of a request with which an open page brings itself up to date."""
+
+LOOKS: Final = "looks"
+"""How often a page without script has looked again."""
 
 THEMES: Final = ("auto", "light", "dark")
 

@@ -60,9 +60,9 @@ def round_up(value: Decimal) -> Decimal:
     return next(power * step for step in _TOPS if power * step >= value)
 
 
-def along(count: int, most: int = 6) -> list[tuple[int, float]]:
+def along(count: int, limit: int = 6) -> list[tuple[int, float]]:
     """Which of ``count`` columns have a label, evenly apart, and where their middle is, in hundredths of the width."""
-    every = max(1, -(-count // most))
+    every = max(1, -(-count // limit))
     return [(position, round((position + 0.5) * 100 / count, 2)) for position in range(0, count, every)]
 
 

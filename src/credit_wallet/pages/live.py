@@ -133,10 +133,10 @@ class Live:
             stream.tell(mark)
 
 
-def _make_room(streams: list[_Stream], most: int) -> None:
-    """Have the oldest give way, so that one more makes ``most``."""
+def _make_room(streams: list[_Stream], limit: int) -> None:
+    """Have the oldest give way, so that one more makes ``limit``."""
     going_on = [each for each in streams if not each.is_over]
-    for each in going_on[: max(0, len(going_on) + 1 - most)]:
+    for each in going_on[: max(0, len(going_on) + 1 - limit)]:
         each.stop()
 
 

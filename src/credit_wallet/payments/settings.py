@@ -10,7 +10,7 @@ from credit_wallet import config
 from credit_wallet.errors import InvalidRequest
 
 LOCAL = "http://127.0.0.1:8787"
-"""Where a service listens unless it is told otherwise."""
+"""Where a service listens by default."""
 
 THANKS, PAY_IN = "/wallet/thank-you", "/wallet/pay-in"
 """Pages of the service: where people come back to who have paid, and where they pay."""

@@ -60,15 +60,15 @@ def counted(reader: Reader, wallet_id: int, cycle: str, viewer_key_id: int | Non
     month = usage_reads.month(source, wallet_id, cycle, viewer_key_id)
     if month is None or month.of("", WHOLE_WALLET).charges < MIN_CHARGES:
         return None
-    least = usage_reads.charged_micros(source, wallet_id, cycle)
+    before = usage_reads.charged_micros(source, wallet_id, cycle)
     span = reader.cycle(wallet_id, cycle)
-    most = usage_reads.charged_micros(source, wallet_id, cycle)
+    afterwards = usage_reads.charged_micros(source, wallet_id, cycle)
     walked = _uncounted(reader, wallet_id, span, month)
     if walked is None:
         return None
     moves = [(each, spent) for each in walked if (spent := _spent_by(each.entry))]
     spent = _sum(month.of("", WHOLE_WALLET), (spent for _, spent in moves))
-    if not least <= spent.charged_micros <= most:
+    if not before <= spent.charged_micros <= afterwards:
         return None
     seen = [(each, spent) for each, spent in moves if not is_hidden(each.paid_by, viewer_key_id)]
     by_key = _added(_keys(month, viewer_key_id), ((each.paid_by, spent) for each, spent in seen))

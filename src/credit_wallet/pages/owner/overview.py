@@ -61,7 +61,7 @@ async def overview(visit: Visit) -> Reply:
     )
 
 
-def lots_shown(lots: list[Any], most: int = LOTS_SHOWN) -> list[Any]:
+def lots_shown(lots: list[Any], limit: int = LOTS_SHOWN) -> list[Any]:
     """Lots in the order of spending; those that do not end are one of each kind."""
     shown: list[Any] = []
     for lot in lots:
@@ -70,7 +70,7 @@ def lots_shown(lots: list[Any], most: int = LOTS_SHOWN) -> list[Any]:
             same[0]["remaining"] = str(Decimal(same[0]["remaining"]) + Decimal(lot["remaining"]))
         else:
             shown.append({**lot})
-    return shown[:most]
+    return shown[:limit]
 
 
 def _is_early(wallet: Any, formats: Formats, now: datetime) -> bool:
