@@ -53,13 +53,13 @@ async def sign_in(visit: Visit) -> Reply:
     return redirect(_next(visit.form.text("next")) or "/")
 
 
-@action("/sign-out", "anybody", welcome)
+@action("/sign-out", "anybody")
 async def sign_out(visit: Visit) -> Reply:
     """End the session, here and in the ledger."""
     return await _end(visit)
 
 
-@action(f"{FRAMED}/sign-out", "anybody", welcome)
+@action(f"{FRAMED}/sign-out", "anybody")
 async def sign_out_of_frame(visit: Visit) -> Reply:
     """The same in a frame."""
     return await _end(visit)

@@ -99,7 +99,7 @@ def page(path: str, who: Who) -> Callable[[PageFunction], PageFunction]:
     return _declare("GET", (path,), who, None)
 
 
-def action(path: str, who: Who, shown: PageFunction) -> Callable[[PageFunction], PageFunction]:
+def action(path: str, who: Who, shown: PageFunction | None = None) -> Callable[[PageFunction], PageFunction]:
     """Declare an action; ``shown`` is the page that its form is on."""
     return _declare("POST", (path,), who, shown)
 
