@@ -143,7 +143,10 @@ def test_an_operator_changes_what_the_owner_does_and_the_log_says_the_operator(
     api: Api, wallets: CreditWallet, wallet: CreatedWallet
 ) -> None:
     here = mirrored("/credit/wallet", wallet.wallet_id)
-    auto = {"auto_topup_threshold": 1_000, "auto_topup_amount": 5_000}
+    auto: dict[str, Any] = {"auto_topup_threshold": 1_000, "auto_topup_amount": 5_000}
+    refused = api.call("PATCH", here, OPERATOR_KEY, json=auto)
+    assert_problem(refused, 403, "forbidden", field="auto_topup_consent")
+    auto["auto_topup_consent"] = "The customer has agreed by phone on 29 November to be charged ¥5,000 below ¥1,000."
     settings = api.call("PATCH", here, OPERATOR_KEY, json={"label": "acme", **auto}, headers={"X-Act-Note": "by phone"})
     assert (settings.status_code, settings.json()["label"]) == (200, "acme")
     key = api.post(f"{here}/keys", OPERATOR_KEY, label="agent").json()
@@ -161,7 +164,9 @@ def test_an_operator_changes_what_the_owner_does_and_the_log_says_the_operator(
     changes: list[dict[str, Any]] = api.get("/credit/budgets/changes", wallet.owner_token).json()
     assert {change["changed_by"] for change in changes} == {"operator"}
     [consent] = api.get("/credit/topups/consents", wallet.owner_token).json()
-    assert consent["consented_by"] == "operator"
+    assert (consent["consented_by"], consent["text"]) == ("operator", auto["auto_topup_consent"])
+    off = api.call("PATCH", here, OPERATOR_KEY, json={"auto_topup_threshold": 0, "auto_topup_amount": 0})
+    assert (off.status_code, off.json()["auto_topup_threshold"]) == (200, 0)
 
 
 def test_a_payment_that_an_operator_asks_for_has_an_idempotency_key_of_the_operators(

@@ -167,7 +167,7 @@ def with_valid_body(case: schemathesis.Case[Any]) -> None:
 
 
 def with_valid_query(case: schemathesis.Case[Any]) -> None:
-    if case.path == "/credit/usage" or case.path.endswith("/log"):  # times exist, and a page is the next of one
+    if case.path.endswith(("/usage", "/log", "/transactions")):  # times exist, and a page is the next of one
         case.query = {name: each for name, each in case.query.items() if name not in ("since", "until", "cursor")}
     if case.path == "/operator/wallets":  # a page is the next of one that was sorted alike, and few are sorted by yen
         case.query = {"status": "low"} | {name: each for name, each in case.query.items() if name != "cursor"}

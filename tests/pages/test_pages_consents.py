@@ -51,7 +51,7 @@ def test_words_that_are_not_those_of_today_are_shown_again(site: Site, watch: Wa
     page.get_by_role("button", name="同意する").click()
     expect(page.get_by_text("まだ同意されていません")).to_be_visible()
     expect(page.locator("blockquote")).to_have_text(standard_text(FIGURES, "ja"))
-    assert not site.wallets.topups.consents(wallet.wallet_id)
+    assert site.wallets.topups.consents(wallet.wallet_id) == []
     page.get_by_role("button", name="同意する").click()
     expect(page.get_by_text("自動チャージを設定しました。")).to_be_visible()
 
@@ -95,7 +95,7 @@ def test_an_operator_lowers_limits_and_switches_off(site: Site, page: Page, wall
     limits.get_by_label("At most in a day").fill("6,000")
     limits.get_by_label("At most in a month").fill("20,000")
     limits.get_by_role("button").click()
-    expect(page.get_by_text("Saved.")).to_be_visible()
+    expect(page.get_by_text("Saved.", exact=True)).to_be_visible()
     consent = site.wallets.topups.consents(wallet.wallet_id)[0]
     assert (consent.auto_topup_daily_yen, consent.auto_topup_monthly_yen) == (6_000, 20_000)
     assert consent.text == "The operator has limited automatic top-ups to ¥6,000 a day and ¥20,000 a month."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from math import floor
 from random import Random
 
 import pytest
@@ -54,6 +55,7 @@ def assert_same(summary: StatementHead, whole: StatementHead) -> None:
     assert (summary.opening, summary.closing) == (whole.opening, whole.closing)
     assert (summary.charges, summary.refunds, summary.topups) == (whole.charges, whole.refunds, whole.topups)
     assert summary.transferred_in == whole.transferred_in
+    assert summary.other_yen == floor(summary.other)
     assert summary.other == whole.expired + whole.reversed + whole.transferred_out + whole.adjusted
     by_id = {line.key_id: line for line in whole.spend_by_key}
     assert {line.key_id: line for line in summary.spend_by_key} == by_id

@@ -85,13 +85,14 @@ def update_wallet(
     """Update the wallet's settings
 
     Changes the label, budget, automatic top-up, alerts or notification targets; settings that are left out stay as they
-    are. Whoever switches automatic top-ups on or changes them agrees to `auto_topup_consent`, by default the standard
-    text; `GET /credit/topups/consents` has what was agreed to. The `secret` of a new webhook is in this response and
+    are. An owner who switches automatic top-ups on or changes them agrees to `auto_topup_consent`, by default the
+    standard text; an operator sends there what the customer has agreed to, how and when. `GET
+    /credit/topups/consents` has what was agreed to. The `secret` of a new webhook is in this response and
     never again.
     """
     wallet_id = own_wallet(caller)
     given = structs.asdict(data)
-    may_configure(caller, [name for name, value in given.items() if value is not UNSET])
+    may_configure(caller, given)
     if given.pop("notification_targets") is UNSET:
         wallets.configure(wallet_id, **given)
         return _with_its_balance(_shown(wallets, caller, settings))

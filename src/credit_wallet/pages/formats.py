@@ -80,7 +80,7 @@ class Formats:
     def aligned(self, amounts: Iterable[str | int]) -> Callable[..., Markup]:
         """Says amounts of one column with the same places as each other, so that they stand under each other.
 
-        Zero is a dash unless it is a balance, and what takes something away has a sign.
+        Nothing is a dash, where it is not a balance, and what takes something away has a sign.
         """
         places = max(map(_places, amounts), default=0)
 

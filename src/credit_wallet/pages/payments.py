@@ -122,7 +122,7 @@ def reason_of(payment: Mapping[str, Any]) -> str | None:
     """Why a top-up was not made or not credited, where we have words for it."""
     reason = str(payment["reason"] or "")
     if reason.startswith(MISMATCH):
-        return text("Stripe reports an amount that is not in yen. Whoever runs this service has been notified.")
+        return text("Stripe reports an amount that is not in yen. Whoever runs this service knows.")
     return REASONS.get(reason.partition(":")[0])
 
 

@@ -179,7 +179,7 @@ def pace_of(
 
 
 def _marks(shares: Sequence[int], budget: Decimal, top: Decimal, height: int) -> list[Mark]:
-    """The whole budget and shares of it, as far as each is in the drawing and stands apart from the others."""
+    """The whole budget and shares of it, as far as each is in the drawing and can be read."""
     found: list[Mark] = []
     for share in sorted(shares, key=lambda share: (share != WHOLE, share)):
         amount = budget * share / WHOLE

@@ -278,7 +278,7 @@ class Visit:
     def was_in(self, form: str, name: str, value: Any) -> Any:
         """What a field of a form says that it has shown: ``value``, or what it said before the form was refused.
 
-        Only those who were shown somebody else's change have seen it.
+        Only who was shown somebody else's change has seen it.
         """
         if not self._was_sent(form, WAS + name) or not self.form.is_touched(name) or self.is_taken(name):
             return "" if value is None else value

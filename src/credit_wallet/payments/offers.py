@@ -46,5 +46,5 @@ def require_offered(options: TopupOptions, amount_yen: int, method: str | None) 
 
 
 def _option(method: str, settings: PaymentSettings) -> MethodOption:
-    low, high = _KONBINI_YEN if method == KONBINI else (settings.min_yen, settings.max_yen)
-    return MethodOption(method, max(low, settings.min_yen), min(high, settings.max_yen))
+    min_yen, max_yen = _KONBINI_YEN if method == KONBINI else (settings.min_yen, settings.max_yen)
+    return MethodOption(method, max(min_yen, settings.min_yen), min(max_yen, settings.max_yen))

@@ -62,13 +62,13 @@ def counted(reader: Reader, wallet_id: int, cycle: str, viewer_key_id: int | Non
         return None
     before = usage_reads.charged_micros(source, wallet_id, cycle)
     span = reader.cycle(wallet_id, cycle)
-    after = usage_reads.charged_micros(source, wallet_id, cycle)
+    afterwards = usage_reads.charged_micros(source, wallet_id, cycle)
     walked = _uncounted(reader, wallet_id, span, month)
     if walked is None:
         return None
     moves = [(each, spent) for each in walked if (spent := _spent_by(each.entry))]
     spent = _sum(month.of("", WHOLE_WALLET), (spent for _, spent in moves))
-    if not before <= spent.charged_micros <= after:
+    if not before <= spent.charged_micros <= afterwards:
         return None
     seen = [(each, spent) for each, spent in moves if not is_hidden(each.paid_by, viewer_key_id)]
     by_key = _added(_keys(month, viewer_key_id), ((each.paid_by, spent) for each, spent in seen))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from msgspec import UNSET
 
 from credit_wallet.domain.budget_views import BudgetView
 from credit_wallet.domain.permissions import ORDINARY_SCOPES, Scope
@@ -51,9 +54,19 @@ def may_change_budget(wallets: CreditWallet, caller: Caller, budget: BudgetView)
             may_change_key(wallets, caller, key, key.group)
 
 
-def may_configure(caller: Caller, settings: Collection[str]) -> None:
-    """Raises ``Forbidden`` for settings by which the owner agrees to be charged."""
-    consented = [name for name in settings if name in _CONSENTED]
+def may_configure(caller: Caller, settings: Mapping[str, Any]) -> None:
+    """Raises ``Forbidden`` for settings by which the owner agrees to be charged, for anybody but the owner.
+
+    An operator may pass on what the customer has agreed to, in the words of that: nobody agrees in the owner's words.
+    """
+    consented = [name for name in _CONSENTED if settings[name] is not UNSET]
+    switches_off = settings["auto_topup_threshold"] == 0
+    if caller.operator is not None and consented and not switches_off and settings["auto_topup_consent"] is UNSET:
+        raise Forbidden(
+            "only the customer can agree to be charged: send in auto_topup_consent what the customer has agreed to, "
+            "how and when, or make a link with which the customer agrees",
+            field="auto_topup_consent",
+        )
     if caller.key_id is not None and consented:
         raise Forbidden(
             "automatic top-ups charge the owner's card, so the owner agrees to them; use the owner token",

@@ -184,7 +184,7 @@ async def hand_over(visit: Visit) -> Reply:
         "reference": form.optional("reference"),
         "rotate_token": form.checked("rotate_token"),
         **form.given(reason=form.optional("reason"), note=form.optional("note")),
-        **({"metadata": {}} if form.checked("clear_metadata") else {}),
+        **({"metadata": {}} if form.checked("empty_metadata") else {}),
     }
     handed = await visit.send("POST", f"{_api(visit)}/hand-over", body)
     if handed["owner_token"] is None:

@@ -70,7 +70,7 @@ async def _show(visit: Visit, words: str) -> Reply:
 
 
 async def _unless_refused(visit: Visit, path: str, **query: Any) -> Any:
-    """What the API finds; None where it says that nothing can have such a name."""
+    """What the API answers; None where the API says that nothing can be called like that."""
     try:
         return await visit.get(path, **query)
     except Refused as refused:

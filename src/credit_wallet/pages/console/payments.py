@@ -58,7 +58,7 @@ async def list_payments(visit: Visit) -> Reply:
 
 @page(f"{CONSOLE}/payments/{{topup}}", "operator")
 async def show_payment(visit: Visit) -> Reply:
-    """One payment and its state."""
+    """One payment, and its state."""
     payment = await visit.get(f"/operator/topups/{visit.params['topup']}")
     return await visit.show(
         "console/payment.html",

@@ -52,7 +52,7 @@ async def show_log(visit: Visit) -> Reply:
 
 
 def start_of_day(day: str, zone: str, *, days_later: int = 0) -> str | None:
-    """When a day begins in a time zone, or the last moment before another; None if ``day`` is not a date."""
+    """When a day begins in a time zone, or the last moment before another; None for what is not a day."""
     try:
         at = datetime.combine(date.fromisoformat(day) + timedelta(days=days_later), time(), ZoneInfo(zone))
         return format_instant(at - timedelta(milliseconds=1) if days_later else at)

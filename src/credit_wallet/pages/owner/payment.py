@@ -43,7 +43,7 @@ async def payment_of(visit: Visit, topup_id: str) -> Any:
 
 
 async def takes_test_money(visit: Visit) -> bool:
-    """Whether payments here are of test money, as far as whoever looks may know how one pays."""
+    """Whether what is paid is test money, as far as whoever looks may know how one pays."""
     if visit.settings.takes_test_money:
         return True
     if not visit.allows("view" if visit.place.of_operator else "manage"):
