@@ -122,10 +122,7 @@ class Reader:
             "after": after,
             "limit": limit,
         }
-        if before is None:
-            rows = self._rows("keys", **asked)
-        else:
-            rows = self._rows("keys_before", before=before, **asked)
+        rows = self._rows("keys", **asked) if before is None else self._rows("keys_before", before=before, **asked)
         return [key_view(row) for row in rows]
 
     def hold(self, hold_id: int) -> HoldView:
