@@ -148,8 +148,9 @@ class Pages:
         """Carry out a form; one that is refused is shown again with what was sent, and why."""
         headers = dict(visit.scope["headers"])
         visit.form = Form(await read_form(receive, headers.get(b"content-type", b"").decode("latin-1")))
-        self._require_own_form(visit, headers)
+        self._require_own_origin(headers)
         try:
+            _require_own_form(visit)
             return await route.run(visit)
         except (WalletError, Refused) as error:
             refused = _as_refused(error)
@@ -159,8 +160,8 @@ class Pages:
             visit.refused = refused
             return await route.page(visit)
 
-    def _require_own_form(self, visit: Visit, headers: Mapping[bytes, bytes]) -> None:
-        """Refuse a form that was not asked for in this session, and one that another site has sent."""
+    def _require_own_origin(self, headers: Mapping[bytes, bytes]) -> None:
+        """Refuse a form that another site has sent."""
         site = headers.get(b"sec-fetch-site", b"same-origin")
         origin = headers.get(b"origin")
         schemes = (b"https",) if self._settings.https else (b"http", b"https")
@@ -168,15 +169,8 @@ class Pages:
             self._settings.public_url.encode(),
             *(b"%s://%s" % (scheme, headers[b"host"]) for scheme in schemes if b"host" in headers),
         )
-        csrf = visit.form.text("csrf")
-        if (
-            site != b"same-origin"
-            or (origin is not None and origin not in ours)
-            or not hmac.compare_digest(csrf.encode(), visit.csrf.encode())
-        ):
-            raise Forbidden(
-                text("the form is out of date or from elsewhere; open the page again and send it from there")
-            )
+        if site != b"same-origin" or (origin is not None and origin not in ours):
+            raise Forbidden(text("the form comes from elsewhere; open the page here and send it from there"))
 
     async def _visit(self, scope: Scope, set_cookies: RawHeaders) -> Visit:
         """Who asks for what."""
@@ -337,6 +331,12 @@ def _require_one_meaning(scope: Scope) -> None:
     require_one_framing(dict(headers), scope.get("http_version", "1.1"))
     require_only_spelling(scope)
     distinct_query(scope["query_string"])
+
+
+def _require_own_form(visit: Visit) -> None:
+    """Refuse a form that was not asked for in this session; it is shown again, to be sent from this one."""
+    if not hmac.compare_digest(visit.form.text("csrf").encode(), visit.csrf.encode()):
+        raise Forbidden(text("the form is of an earlier session; look it through and send it again"))
 
 
 def _require_kind(caller: Caller, route: Route) -> None:
