@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Annotated
 
 from litestar import delete, get, patch, post
-from litestar.params import JSONBody
+from litestar.openapi.spec import Example
+from litestar.params import JSONBody, QueryParameter
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 
 from credit_wallet.domain.permissions import ordered
@@ -16,6 +17,7 @@ from credit_wallet.http.lanes import on_lane
 from credit_wallet.http.routing import id_after, id_in_path, page_size, route
 from credit_wallet.ledger.reading_lanes import OWNERS
 from credit_wallet.ledger.wallet import CreditWallet
+from credit_wallet.rules.validation import MAX_ID
 from credit_wallet.wire.auth import Caller, own_wallet
 from credit_wallet.wire.bodies import ConfigureKeyBody, CreateKeyBody, RotateBody
 from credit_wallet.wire.delegation import may_change_key, may_create_key, may_revoke_key
@@ -32,13 +34,24 @@ def list_keys(
     caller: GivenCaller,
     wallets: GivenWallets,
     after: Annotated[int, id_after("keys")] = 0,
+    before: Annotated[
+        int | None,
+        QueryParameter(
+            ge=1,
+            le=MAX_ID,
+            required=False,
+            description="Only keys with a lower id, and the newest first.",
+            examples=[Example(value=MAX_ID)],
+        ),
+    ] = None,
     limit: Annotated[int, page_size(MAX_PAGE)] = MAX_PAGE,
 ) -> list[KeyView]:
     """List agent keys
 
-    The wallet's agent keys by id and what they have spent, expired and revoked ones included.
+    The wallet's agent keys and what they have spent, by id, or with `before` the newest first; expired and revoked ones
+    are included.
     """
-    return wallets.keys.list(own_wallet(caller), after=after, limit=limit)
+    return wallets.keys.list(own_wallet(caller), after=after, before=before, limit=limit)
 
 
 @post("/credit/keys", status_code=HTTP_201_CREATED, **route(TAG, "too_many_keys", "reference_in_use", needs="manage"))

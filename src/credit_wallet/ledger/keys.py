@@ -73,14 +73,19 @@ class Keys:
         )
         return CreatedKey(key_id, wallet_id, token)
 
-    def list(self, wallet_id: int, *, after: int = 0, limit: int = MAX_PAGE) -> builtins.list[KeyView]:
+    def list(
+        self, wallet_id: int, *, after: int = 0, before: int | None = None, limit: int = MAX_PAGE
+    ) -> builtins.list[KeyView]:
         """The wallet's agent keys with an id above ``after``, by id, up to ``limit`` (at most 1,000).
 
-        Revoked and expired ones are included. Raises ``WalletNotFound``.
+        With ``before`` those below that id too, and the newest first. Revoked and expired ones are included. Raises
+        ``WalletNotFound``.
         """
+        if before is not None:
+            checked_id("before", before)
         wallet = self._ledger.row(wallet_id)
         return self._ledger.reader.keys(
-            wallet, self._ledger.clock(), after=checked_after(after), limit=checked_page(limit)
+            wallet, self._ledger.clock(), after=checked_after(after), before=before, limit=checked_page(limit)
         )
 
     def show(self, key_id: int) -> KeyView:

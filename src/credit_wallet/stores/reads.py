@@ -112,10 +112,17 @@ class Reader:
         rows = self._rows("due_between", after=after, last=last, at=format_instant(now))
         return [wallet_id for (wallet_id,) in rows]
 
-    def keys(self, wallet: WalletRow, now: datetime, *, after: int = 0, limit: int = 1_000) -> list[KeyView]:
-        """Up to ``limit`` of a wallet's agent keys with an id above ``after``, by id."""
-        cycle = cycle_at(now, wallet.time_zone)
-        rows = self._rows("keys", wallet_id=wallet.wallet_id, cycle=cycle, after=after, limit=limit)
+    def keys(
+        self, wallet: WalletRow, now: datetime, *, after: int = 0, before: int | None = None, limit: int = 1_000
+    ) -> list[KeyView]:
+        """Up to ``limit`` of a wallet's agent keys above ``after`` by id, or with ``before`` from below that down."""
+        asked = {
+            "wallet_id": wallet.wallet_id,
+            "cycle": cycle_at(now, wallet.time_zone),
+            "after": after,
+            "limit": limit,
+        }
+        rows = self._rows("keys", **asked) if before is None else self._rows("keys_before", before=before, **asked)
         return [key_view(row) for row in rows]
 
     def hold(self, hold_id: int) -> HoldView:

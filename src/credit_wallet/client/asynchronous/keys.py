@@ -42,9 +42,13 @@ class AsyncKeys:
         body = CreateKeyBody(label, monthly_cap_yen, expires_at, group, allowed, reference, dict(metadata or {}))
         return await self._send(calls.create("/credit/keys", read_as(CreatedKey), body))
 
-    async def list(self, *, after: int = 0, limit: int = 1_000) -> Sequence[KeyView]:
-        """Agent keys with an id above ``after``, by id, with what each has spent; ``limit`` is 1 to 1,000."""
-        return await self._send(calls.get("/credit/keys", read_as(list[KeyView]), after=after, limit=limit))
+    async def list(self, *, after: int = 0, before: int | None = None, limit: int = 1_000) -> Sequence[KeyView]:
+        """Agent keys with an id above ``after``, by id, with what each has spent; ``limit`` is 1 to 1,000.
+
+        With ``before`` those below that id, the newest first.
+        """
+        read = read_as(list[KeyView])
+        return await self._send(calls.get("/credit/keys", read, after=after or None, before=before, limit=limit))
 
     async def show(self, key_id: int) -> KeyView:
         """One agent key. Raises ``KeyNotFound``."""

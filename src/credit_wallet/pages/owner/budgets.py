@@ -23,6 +23,7 @@ from credit_wallet.pages.owner.budget_words import (
 )
 from credit_wallet.pages.routes import wallet_action, wallet_page
 from credit_wallet.pages.visit import Visit
+from credit_wallet.rules.validation import MAX_ID
 
 PAGE = 50
 CAPS = 10
@@ -92,7 +93,7 @@ async def _list_bounds(visit: Visit) -> Reply:
 @wallet_page("/budgets/new")
 async def show_new_budget(visit: Visit) -> Reply:
     """The form for another budget."""
-    keys = [key for key in await visit.get("/credit/keys", limit=KEYS) if key["revoked_at"] is None]
+    keys = [key for key in await visit.get("/credit/keys", limit=KEYS, before=MAX_ID) if key["revoked_at"] is None]
     say = BudgetWords(visit, {str(key["key_id"]): key["label"] for key in keys})
     return await visit.show(
         "wallet/budget-new.html",
@@ -238,7 +239,7 @@ async def words_of(visit: Visit, budgets: Iterable[Mapping[str, Any]], *, always
     known = {budget["budget_id"]: budget for budget in budgets}
     if not always and not any("key_id" in budget["scope"] for budget in known.values()):
         return BudgetWords(visit, {}, known)
-    keys = await visit.get("/credit/keys", limit=KEYS)
+    keys = await visit.get("/credit/keys", limit=KEYS, before=MAX_ID)
     return BudgetWords(visit, {str(key["key_id"]): key["label"] for key in keys}, known)
 
 

@@ -6,16 +6,21 @@ from credit_wallet.pages.answers import Reply
 from credit_wallet.pages.forms import Form
 from credit_wallet.pages.routes import wallet_action, wallet_page
 from credit_wallet.pages.visit import Visit
+from credit_wallet.rules.validation import MAX_ID
 
 PAGE = 100
 
 
 @wallet_page("/keys")
 async def list_keys(visit: Visit) -> Reply:
-    """Every key, those that have ended last."""
-    keys = await visit.get("/credit/keys", limit=PAGE, after=visit.query.get("after"))
-    keys.sort(key=lambda key: (key["revoked_at"] is not None, key["key_id"]))
-    return await visit.show("wallet/keys.html", keys=keys)
+    """Every key, the newest first."""
+    keys = await visit.get("/credit/keys", limit=PAGE + 1, before=visit.query.get("before") or MAX_ID)
+    return await visit.show(
+        "wallet/keys.html",
+        keys=keys[:PAGE],
+        next_before=keys[PAGE - 1]["key_id"] if len(keys) > PAGE else None,
+        is_first="before" not in visit.query,
+    )
 
 
 @wallet_action("/keys", list_keys)

@@ -7,6 +7,7 @@ from typing import Any
 
 from credit_wallet.pages.api import Refused
 from credit_wallet.pages.visit import Visit
+from credit_wallet.rules.validation import MAX_ID
 
 MAX_PAGES = 5
 """Pages of usage that one page of ours is made of; what is longer is not divided."""
@@ -38,8 +39,8 @@ async def usage_or_its_totals(visit: Visit, **asked: Any) -> tuple[Any, bool]:
 
 
 async def keys_of(visit: Visit) -> list[Any]:
-    """The wallet's agent keys, the first of them; none for whoever may not list them."""
-    found = await if_allowed(visit, "/credit/keys", limit=KEYS_LISTED)
+    """The wallet's agent keys, the newest of them; none for whoever may not list them."""
+    found = await if_allowed(visit, "/credit/keys", limit=KEYS_LISTED, before=MAX_ID)
     return list(found or [])
 
 

@@ -42,6 +42,19 @@ WHERE k.wallet_id = :wallet_id AND k.key_id > :after
 ORDER BY k.key_id
 LIMIT :limit;
 
+-- keys_before: the same, the newest first
+SELECT k.key_id, k.wallet_id, k.label, k.monthly_cap_yen,
+       CASE WHEN k.current_cycle = :cycle THEN k.cycle_spent_yen ELSE coalesce(s.spent_yen, 0) END,
+       CASE WHEN k.current_cycle = :cycle THEN k.cycle_spent_fraction ELSE coalesce(s.spent_fraction, 0) END,
+       k.held_yen, k.held_fraction, k.created_at, k.expires_at, k.revoked_at, k.key_group, k.scopes, p.reference,
+       p.metadata, p.token_prefix
+FROM am_credit_key k
+LEFT JOIN am_credit_profile p ON p.wallet_id = k.wallet_id AND p.key_id = k.key_id
+LEFT JOIN am_credit_cycle_spend s ON s.billing_cycle = :cycle AND s.wallet_id = k.wallet_id AND s.key_id = k.key_id
+WHERE k.wallet_id = :wallet_id AND k.key_id > :after AND k.key_id < :before
+ORDER BY k.key_id DESC
+LIMIT :limit;
+
 -- key: one agent key, likewise
 SELECT k.key_id, k.wallet_id, k.label, k.monthly_cap_yen,
        CASE WHEN k.current_cycle = :cycle THEN k.cycle_spent_yen ELSE coalesce(s.spent_yen, 0) END,
