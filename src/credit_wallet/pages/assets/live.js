@@ -8,9 +8,11 @@
   const GAP = 2000; // between two looks at the page, and ten times as long as one takes
   const LONGEST_WAIT = 60000;
   const LATER = 12000;
+  const STEADY = 30000;
   let source = null;
   let mark = main.dataset.mark;
   let wait = 1000;
+  let opened = 0;
   let timer = 0;
   let later = 0;
   let fetching = false;
@@ -21,7 +23,7 @@
     clearTimeout(timer);
     if (source || document.hidden) return;
     source = new EventSource(`${main.dataset.watch}?since=${encodeURIComponent(mark)}`);
-    source.addEventListener("open", () => { wait = 1000; });
+    source.addEventListener("open", () => { opened = Date.now(); });
     source.addEventListener("change", () => {
       clearTimeout(later);
       later = setTimeout(refresh, LATER); // sums by day are counted a little later
@@ -30,6 +32,8 @@
     source.addEventListener("error", () => {
       // The browser would ask again by itself, for what this page has seen long ago.
       silence();
+      if (opened && Date.now() - opened > STEADY) wait = 1000; // one that soon gave way to others is asked for later
+      opened = 0;
       timer = setTimeout(check, wait * (0.75 + Math.random() / 2));
       wait = Math.min(wait * 2, LONGEST_WAIT);
     });
