@@ -42,9 +42,10 @@ def chosen(items: list[pytest.Item]) -> tuple[list[pytest.Item], list[pytest.Ite
     """The tests that a run takes, and those that are left to ``make wide``.
 
     The rules are the same on all databases, and each case of a table meets them on SQLite. The SQL has to be tried on
-    each: PostgreSQL takes each test, and of a table outside of ``tests/stores`` the first, middle and last case. On
-    partitioned tables the statements are PostgreSQL's: they take the first case of each test of ``tests/stores``, and
-    of every other file the first that is for them and those marked ``partitions``. So each named statement runs there.
+    each: PostgreSQL takes each test, and of a table outside of ``tests/stores`` the first, middle and last case; of a
+    file about pages, which know no database, three in all. On partitioned tables the statements are PostgreSQL's: they
+    take the first case of each test of ``tests/stores``, and of every other file the first that is for them and those
+    marked ``partitions``. So each named statement runs there.
     """
     places: defaultdict[tuple[str, ...], list[pytest.Item]] = defaultdict(list)
     for item in items:
@@ -66,7 +67,7 @@ def _place(item: pytest.Item) -> tuple[str, ...]:
         by_itself = of_stores or item.get_closest_marker("partitions") is not None
         return (kind, str(item.path), name if by_itself else "")
     if kind == "postgres" and "sqlite" in mark.args and not of_stores:
-        return (kind, str(item.path), name)
+        return (kind, str(item.path), "" if "pages" in item.path.parts else name)
     return ("", item.nodeid)
 
 
