@@ -298,7 +298,7 @@ def test_odd_credentials_are_401(target: Target, path: str) -> None:
 
 
 PATHS = (
-    "//credit/wallet",
+    "/credit//wallet",
     "/credit/./../../etc/passwd",
     "/credit/..%2f..%2fetc%2fpasswd",
     "/credit/wallet%00",

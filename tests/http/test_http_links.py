@@ -14,7 +14,7 @@ from service import OPERATOR_KEY, Api
 
 from credit_wallet import CreditWallet
 from credit_wallet.delivery.factory import NotifySettings
-from credit_wallet.domain.sessions import LINK_SECONDS
+from credit_wallet.domain.links import LINK_SECONDS
 from credit_wallet.domain.views import CreatedWallet
 from credit_wallet.errors import Unauthorized
 from credit_wallet.http.app import create_app

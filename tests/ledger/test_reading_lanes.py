@@ -33,7 +33,7 @@ from credit_wallet.ledger.reading_lanes import (
 )
 from credit_wallet.runtime import deadlines
 from credit_wallet.runtime.deadlines import Crew
-from credit_wallet.stores import identity_rows, reads
+from credit_wallet.stores import entry_search, identity_rows, reads
 from credit_wallet.stores.postgres import database
 from credit_wallet.wire import presenters
 
@@ -232,7 +232,7 @@ def test_a_third_statement_of_a_wallet_has_to_wait(wallets: CreditWallet, api: A
 def test_a_page_of_what_is_rare_ends_early_and_the_next_goes_on(
     wallets: CreditWallet, api: Api, wallet: CreatedWallet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reads, "STEPS", 4)
+    monkeypatch.setattr(entry_search, "STEPS", 4)
     monkeypatch.setattr(presenters, "MAX_STEPS", 2)
     wanted = []
     for number in range(50):

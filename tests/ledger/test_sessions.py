@@ -18,11 +18,11 @@ from plain_sql import PlainSql
 
 from credit_wallet import CreditWallet
 from credit_wallet.domain.acts import Author
+from credit_wallet.domain.links import MAX_LINKS
 from credit_wallet.domain.sessions import (
     EARLIER_WORKS,
     IDLE,
     LIFETIME,
-    MAX_LINKS,
     MAX_SESSIONS,
     ROTATES_AFTER,
     USE_IS_NOTED_AFTER,

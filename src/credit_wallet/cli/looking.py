@@ -72,7 +72,7 @@ _OUTSTANDING = ("counted_at", "counted_to", "wallets", "frozen", "closed", "bala
 @commands.command("overview")
 @click.option("--zone", metavar="ZONE", default="UTC", show_default=True, help="IANA time zone whose days are shown.")
 def overview(zone: str) -> None:
-    """Show what all wallets have, the last 15 days, and what needs a person.
+    """Show all wallets, the last 15 days, and what needs a person.
 
     What the worker has not counted yet is counted first.
     """

@@ -24,7 +24,7 @@ from credit_wallet.cli.context import (
 from credit_wallet.cli.reasons import note, optional_note, reason
 from credit_wallet.config import FRAME_ORIGINS, PUBLIC_URL
 from credit_wallet.domain.corrections import CorrectionReason
-from credit_wallet.domain.sessions import HOME, LANGUAGES, LINK_SCOPES, LINK_SECONDS, Language
+from credit_wallet.domain.links import HOME, LANGUAGES, LINK_SCOPES, LINK_SECONDS, Language
 
 commands = click.Group("wallet", help="Create, show and configure wallets and their tokens.")
 

@@ -1,13 +1,14 @@
-"""Sessions of people who are signed in to the pages, and the links by which an operator lets a customer in."""
+"""Sessions of people who are signed in to the pages."""
 
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Final, Literal, TypeAlias, get_args
+from typing import Final
 
 from msgspec import Struct
 
 from credit_wallet.domain.acts import BY_LINK
+from credit_wallet.domain.links import Language
 from credit_wallet.domain.permissions import Scope
 
 IDLE: Final = timedelta(minutes=30)
@@ -30,37 +31,6 @@ CLOCKS_DIFFER: Final = timedelta(seconds=60)
 
 MAX_SESSIONS: Final = 50
 """Sessions of one owner, agent key or operator, or of one wallet by links of one operator."""
-
-MAX_LINKS: Final = 100
-"""Links of a wallet that nobody has taken."""
-
-MIN_LINK_SECONDS: Final = 30
-MAX_LINK_SECONDS: Final = 3_600
-LINK_SECONDS: Final = 300
-
-LinkScope: TypeAlias = Literal["read", "manage"]
-"""What a link lets a customer do: see the wallet, and change it."""
-
-LINK_SCOPES: Final[tuple[LinkScope, ...]] = get_args(LinkScope)
-
-Language: TypeAlias = Literal["en", "ja"]
-"""A language that the pages are written in."""
-
-LANGUAGES: Final[tuple[Language, ...]] = get_args(Language)
-
-HOME: Final = "/wallet"
-"""The page to which a link leads by default; all others are below it."""
-
-PATH_PATTERN: Final = r"^/wallet(/[A-Za-z0-9_-]+)*(\?[A-Za-z0-9_=&%.~-]*)?$"
-"""Of a page of the wallet, and of nothing that a browser would take for another site."""
-
-MAX_PATH_LENGTH: Final = 200
-
-ENTER: Final = "/enter/"
-"""Before the secret of a link in its address."""
-
-FRAMED: Final = "/framed"
-"""Before the addresses of pages that another site may show in a frame."""
 
 
 class BegunSession(Struct, frozen=True):

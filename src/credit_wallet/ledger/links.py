@@ -8,21 +8,19 @@ from datetime import timedelta
 
 from credit_wallet.domain.acts import BY_LINK, MAX_NAME_LENGTH
 from credit_wallet.domain.cycle import format_instant
-from credit_wallet.domain.permissions import ordered
-from credit_wallet.domain.sessions import (
+from credit_wallet.domain.links import (
     HOME,
-    LIFETIME,
     LINK_SCOPES,
     LINK_SECONDS,
     MAX_LINK_SECONDS,
     MAX_PATH_LENGTH,
     MIN_LINK_SECONDS,
     PATH_PATTERN,
-    BegunSession,
-    CreatedLink,
     Language,
     LinkScope,
 )
+from credit_wallet.domain.permissions import ordered
+from credit_wallet.domain.sessions import LIFETIME, BegunSession, CreatedLink
 from credit_wallet.domain.tokens import looked_up, new_link_secret, new_session_secret, token_hash
 from credit_wallet.errors import InvalidRequest, Unauthorized
 from credit_wallet.ledger.ledger import Ledger

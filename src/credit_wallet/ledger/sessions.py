@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 
 from credit_wallet.domain.acts import MAX_NAME_LENGTH
 from credit_wallet.domain.cycle import format_instant
-from credit_wallet.domain.sessions import LANGUAGES, LIFETIME, BegunSession, Language, OpenSession
+from credit_wallet.domain.links import LANGUAGES, Language
+from credit_wallet.domain.sessions import LIFETIME, BegunSession, OpenSession
 from credit_wallet.domain.tokens import looked_up, new_session_secret, token_hash
 from credit_wallet.errors import InvalidRequest, Unauthorized
 from credit_wallet.ledger.ledger import Ledger

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final, Literal, TypeAlias
 
-from credit_wallet.domain import sessions
+from credit_wallet.domain import links
 from credit_wallet.wire.asgi import RawHeaders
 
-FRAMED: Final = sessions.FRAMED
+FRAMED: Final = links.FRAMED
 """Below which pages may be shown in a frame: with a session of their own, which no other page reads."""
 
 Taste: TypeAlias = Literal["language", "theme", "zone"]

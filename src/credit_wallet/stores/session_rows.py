@@ -10,11 +10,12 @@ from typing import Any
 
 from msgspec import Struct, structs
 
-from credit_wallet.domain import sessions
+from credit_wallet.domain import links, sessions
 from credit_wallet.domain.acts import BY_LINK, Act, Author
 from credit_wallet.domain.cycle import format_instant, parse_instant
+from credit_wallet.domain.links import Language
 from credit_wallet.domain.permissions import ordered, scopes_of
-from credit_wallet.domain.sessions import Language, OpenSession
+from credit_wallet.domain.sessions import OpenSession
 from credit_wallet.errors import WalletClosed, WalletNotFound
 from credit_wallet.stores import Connection, Source
 from credit_wallet.stores.acts import record
@@ -125,7 +126,7 @@ def create_link(connection: Connection, new: NewLink, expires_at: datetime, auth
         return
     at, end_at = format_instant(now), format_instant(expires_at)
     connection.execute(SQL["create_link"], {**structs.asdict(new), "now": at, "expires_at": end_at})
-    connection.execute(SQL["drop_links"], {"wallet_id": new.wallet_id, "now": at, "max": sessions.MAX_LINKS})
+    connection.execute(SQL["drop_links"], {"wallet_id": new.wallet_id, "now": at, "max": links.MAX_LINKS})
     made = {"scopes": new.scopes.split(","), "expires_at": end_at}
     record(connection, author, Act("link.created", f"wallet:{new.wallet_id}", new.wallet_id, after=made), now)
 

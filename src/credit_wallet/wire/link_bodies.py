@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from credit_wallet.domain.sessions import (
+from credit_wallet.domain.links import (
     ENTER,
     FRAMED,
     HOME,
@@ -16,10 +16,10 @@ from credit_wallet.domain.sessions import (
     MAX_PATH_LENGTH,
     MIN_LINK_SECONDS,
     PATH_PATTERN,
-    CreatedLink,
     Language,
     LinkScope,
 )
+from credit_wallet.domain.sessions import CreatedLink
 from credit_wallet.wire.bodies import Body
 
 

@@ -15,7 +15,8 @@ from typing import NamedTuple, ParamSpec, TypeVar
 from cachetools import FIFOCache
 from msgspec import structs
 
-from credit_wallet.domain.sessions import BegunSession, Language, OpenSession
+from credit_wallet.domain.links import Language
+from credit_wallet.domain.sessions import BegunSession, OpenSession
 from credit_wallet.errors import DatabaseError, Forbidden, RailBusy, ServiceBusy, ShareExceeded, Unauthorized
 from credit_wallet.ledger.reading_lanes import AUTHENTICATION, OPERATORS, OWNERS
 from credit_wallet.ledger.sessions import session_over

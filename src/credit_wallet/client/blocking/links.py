@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from credit_wallet.client import calls
 from credit_wallet.client.responses import read_as
 from credit_wallet.client.transport import Send
-from credit_wallet.domain.sessions import HOME, LINK_SCOPES, LINK_SECONDS, Language, LinkScope
+from credit_wallet.domain.links import HOME, LINK_SCOPES, LINK_SECONDS, Language, LinkScope
 from credit_wallet.wire.link_bodies import CreateLinkBody, WalletLink
 
 
