@@ -8,6 +8,7 @@ import pytest
 from browsing import DESKTOP, PHONE, Look, Page, Screen, Watch, fits_its_width, no_axe_findings
 from playwright.sync_api import Locator, expect
 from site_of_pages import Site
+from width import WIDE
 
 from credit_wallet.domain.views import CreatedWallet
 
@@ -49,7 +50,7 @@ def test_a_person_tries_a_call_with_their_token_and_the_page_keeps_nothing(page:
     expect(page.locator(".modal-ux input").first).to_have_value("")
 
 
-@pytest.mark.parametrize(("screen", "look"), [(PHONE, "dark"), (DESKTOP, "light")], ids=["phone", "desktop"])
+@pytest.mark.parametrize(("screen", "look"), [(PHONE, "dark"), (DESKTOP, "light")][: 2 if WIDE else 1])
 def test_it_can_be_read_on_every_screen_and_by_everybody(watch: Watch, screen: Screen, look: Look) -> None:
     page = watch.new_page(screen=screen, look=look)
     operation = opened(page, "Wallet", "Wallet-listTransactions")
