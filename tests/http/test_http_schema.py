@@ -94,7 +94,8 @@ def owner_token(ledger: tuple[CreditWallet, AsgiApp]) -> str:
 
 
 # What JSON Schema cannot say: 3.0 is no amount, times, zones and addresses must exist, a webhook has no digest, a
-# target has an address or an id, quiet hours begin and end at two times, and auto-topup fields go together.
+# target has an address or an id, quiet hours begin and end at two times, auto-topup fields go together, a way to pay is
+# one that is offered, and a price file is TOML with a price.
 VALID: dict[str, Any] = {
     "expires_at": "9998-12-31T15:00:00Z",
     "ends_at": "9998-12-31T15:00:00Z",
@@ -105,6 +106,8 @@ VALID: dict[str, Any] = {
     "digest": None,
     "quiet_hours": "22:00-07:00",
     "shares_pct": [80, 100],
+    "method": "card",
+    "prices": '[[price]]\nitem = "search"\nunit_price_yen = "3.30"\n',
 }
 
 
@@ -171,6 +174,8 @@ def with_valid_query(case: schemathesis.Case[Any]) -> None:
         case.query = {name: each for name, each in case.query.items() if name not in ("since", "until", "cursor")}
     if case.path == "/operator/wallets":  # a page is the next of one that was sorted alike, and few are sorted by yen
         case.query = {"status": "low"} | {name: each for name, each in case.query.items() if name != "cursor"}
+    if case.path == "/operator/overview" and "zone" in case.query:  # zones exist
+        case.query = {**case.query, "zone": VALID["time_zone"]}
     if case.path == "/operator/transactions":  # one of its names is looked for
         case.query = {"reference": "order_1", **case.query}
 
