@@ -15,7 +15,10 @@ from visiting import Visitor
 
 from credit_wallet import CreditWallet
 from credit_wallet.domain.views import CreatedWallet
+from credit_wallet.pages.application import import_pages
 from credit_wallet.pages.routes import ROUTES, Route
+
+import_pages()  # else there are none yet when this file is run by itself
 
 PARAMETERS = {"wallet_id": "1", "link": "cw_link_x", "asset": "x"}
 OPEN = {("POST", "/sign-in"), ("POST", "/sign-out"), ("POST", "/framed/sign-out"), ("POST", "/enter/{link}")}

@@ -192,7 +192,7 @@ def test_the_same_target_changed_meanwhile_is_shown_again(site: Site, watch: Wat
     page.get_by_label("Quiet from").fill("23:00")
     page.get_by_label("Quiet until").fill("06:00")
     page.get_by_role("button", name="Save").click()
-    expect(page.locator(".notice.bad")).to_contain_text("somebody else has changed it")
+    expect(page.locator(".notice.bad")).to_contain_text("Somebody else has changed the same")
     assert site.wallets.targets.list(wallet.wallet_id)[0].language == "ja"
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("Saved.")).to_be_visible()

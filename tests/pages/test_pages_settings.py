@@ -48,10 +48,10 @@ def test_what_is_wrong_is_said_in_the_language_of_the_page(site: Site, watch: Wa
     page = watch.new_page(language="ja", screen=PHONE)
     site.signed_in_owner(page, wallet)
     page.goto("/wallet/settings")
-    page.get_by_label("月間予算").fill("たくさん")
+    page.get_by_role("textbox", name="月間予算").fill("たくさん")
     page.get_by_role("button", name="保存").nth(1).click()
     expect(page.locator(".field.wrong .problem")).to_have_text("5,000のように、円単位の整数で入力してください。")
-    expect(page.get_by_label("月間予算")).to_have_value("たくさん")
+    expect(page.get_by_role("textbox", name="月間予算")).to_have_value("たくさん")
     no_axe_findings(page)
 
 

@@ -145,7 +145,10 @@ class Pages:
             return ""
 
     async def _act(self, visit: Visit, route: Route, receive: Receive) -> Reply:
-        """Carry out a form; one that is refused is shown again with what was sent, and why."""
+        """Carry out a form; one that is refused is shown again with what was sent, and why.
+
+        Where there is no such page, the refusal of the form is the answer.
+        """
         headers = dict(visit.scope["headers"])
         visit.form = Form(await read_form(receive, headers.get(b"content-type", b"").decode("latin-1")))
         self._require_own_origin(headers)
@@ -158,7 +161,10 @@ class Pages:
             if has_ended or route.page is None:
                 raise
             visit.refused = refused
-            return await route.page(visit)
+            try:
+                return await route.page(visit)
+            except (WalletError, Refused):
+                raise error from None
 
     def _require_own_origin(self, headers: Mapping[bytes, bytes]) -> None:
         """Refuse a form that another site has sent."""

@@ -9,7 +9,9 @@ from urllib.parse import urlencode
 
 from markupsafe import Markup
 
+from credit_wallet.domain.permissions import Permission
 from credit_wallet.domain.sessions import OpenSession
+from credit_wallet.errors import Forbidden
 from credit_wallet.idempotency_keys import new_idempotency_key
 from credit_wallet.pages.answers import Answer, Reply, page_headers, redirect
 from credit_wallet.pages.api import Api, Refused
@@ -130,7 +132,18 @@ class Visit:
     @property
     def may_change(self) -> bool:
         """Whether to offer changes to the wallet."""
-        return self.allows("support" if self.place.of_operator else "manage")
+        return self.allows(self.changing)
+
+    @property
+    def changing(self) -> Permission:
+        """The permission that changes to the wallet need here."""
+        return "support" if self.place.of_operator else "manage"
+
+    def require(self, permission: Permission) -> None:
+        """Raises ``Forbidden`` unless the visitor may do what needs ``permission``, where the API is not asked."""
+        if self.caller is None:
+            raise Forbidden("nobody is signed in; sign in first")
+        self.caller.require(permission)
 
     async def get(self, path: str, **query: Any) -> Any:
         """What the API answers to ``GET``; an owner's address is that of the wallet looked at. Raises ``Refused``."""

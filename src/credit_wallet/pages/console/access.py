@@ -74,6 +74,7 @@ async def remove_secret(visit: Visit) -> Reply:
 @action(f"{CORRECTIONS}/price-group", "operator", corrections)
 async def set_price_group(visit: Visit) -> Reply:
     """Have the prices of a group count for the wallet."""
+    visit.require("administer")
     changes = visit.form.changed(await visit.wallet(), price_group=Form.optional)
     if changes:
         await visit.send("POST", f"{_api(visit)}/price-group", changes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from credit_wallet.pages.answers import Reply
+from credit_wallet.pages.api import Refused
 from credit_wallet.pages.console.corrections import require_confirmed
 from credit_wallet.pages.routes import CONSOLE, action, page
 from credit_wallet.pages.visit import Visit
@@ -99,7 +100,7 @@ async def show_seller(visit: Visit) -> Reply:
     seller_id = visit.id("seller_id")
     found: list[Any] = await visit.get("/operator/sellers", after=seller_id - 1, limit=1)
     if not found or found[0]["seller_id"] != seller_id:
-        return visit.draw("error.html", status=404, title=text("There is nothing at this address"), detail="")
+        raise Refused(404, {"code": "not_found", "detail": ""})
     return await visit.show("console/seller.html", seller=found[0])
 
 

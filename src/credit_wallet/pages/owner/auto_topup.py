@@ -97,6 +97,7 @@ async def set_auto_topup(visit: Visit) -> Reply:
 @action(f"{ONE_WALLET}/auto-topup/limits", "operator", show_auto_topup)
 async def lower_limits(visit: Visit) -> Reply:
     """Let less be charged than the customer has agreed to; what is recorded says that an operator has done it."""
+    visit.require(visit.changing)
     if not visit.form.text("act_note"):
         raise InvalidRequest("say why", field="act_note")
     wallet = await visit.wallet()

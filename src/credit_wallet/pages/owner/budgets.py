@@ -183,6 +183,7 @@ async def show_budget(visit: Visit) -> Reply:
 @wallet_action("/budgets/{budget_id}", show_budget)
 async def configure_budget(visit: Visit) -> Reply:
     """Change what the form has of a budget: its limit, and unless it is a month's or a key's, the rest."""
+    visit.require(visit.changing)
     budget = await visit.get(f"/credit/budgets/{visit.params['budget_id']}")
     limit = _number(number(budget["limit"]).replace(",", ""))
     changes = visit.form.changed(

@@ -49,6 +49,7 @@ async def show_key(visit: Visit) -> Reply:
 @wallet_action("/keys/{key_id}", show_key)
 async def configure_key(visit: Visit) -> Reply:
     """Change a key's label and cap."""
+    visit.require(visit.changing)
     key = f"/credit/keys/{visit.id('key_id')}"
     changes = visit.form.changed(await visit.get(key), label=Form.optional, monthly_cap_yen=Form.whole_or_zero)
     if changes:

@@ -59,6 +59,7 @@ async def set_low_balance(visit: Visit) -> Reply:
 
 
 async def _change(visit: Visit, **fields: Callable[[Form, str], Any]) -> Reply:
+    visit.require(visit.changing)
     changes = visit.form.changed(await visit.wallet(), **fields)
     if changes:
         await visit.send("PATCH", "/credit/wallet", changes)

@@ -33,6 +33,7 @@ async def list_transfers(visit: Visit) -> Reply:
 @wallet_action("/transfers", list_transfers)
 async def move_credit(visit: Visit) -> Reply:
     """Move credit to another wallet, whose owner token proves that it is the same owner's."""
+    visit.require("own")
     form = visit.form
     body = form.given(
         amount_yen=form.whole("amount_yen"), to_owner_token=form.text("to_owner_token"), note=form.optional("note")
