@@ -174,11 +174,15 @@ WHERE tablename LIKE 'am\_credit%%' AND tablename !~ '_p\d+$' AND tablename <> A
 
 
 def _emptying(tables: list[str], sequences: list[str]) -> str:
-    """One statement, so that a session plans it once: a ledger's rows go, and its sequences begin again."""
+    """One statement, so that a session plans it once: a ledger's rows go, and its sequences begin again.
+
+    It gets another name: what tests before have left at a fake of Stripe is not its own.
+    """
     gone = [f"of_{table} AS (DELETE FROM {table})" for table in tables]
     uncounted = "uncounted AS (UPDATE am_credit_counted SET last_txn_id = 0)"
+    renamed = "renamed AS (UPDATE am_credit_installation SET installation_id = left(md5(random()::text), 16))"
     begun = [f"setval('{sequence}', 1, false)" for sequence in sequences]
-    return f"WITH {', '.join([*gone, uncounted])} SELECT {', '.join(begun)}"
+    return f"WITH {', '.join([*gone, uncounted, renamed])} SELECT {', '.join(begun)}"
 
 
 CLEANER = "cleaner"
