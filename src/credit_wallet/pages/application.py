@@ -20,7 +20,7 @@ from credit_wallet.pages.cookies import FRAMED, Cookies, Taste, cookies_of
 from credit_wallet.pages.formats import zones
 from credit_wallet.pages.forms import Form, read_form
 from credit_wallet.pages.live import Live
-from credit_wallet.pages.routes import CONSOLE, OWNER, ROUTES, Route
+from credit_wallet.pages.routes import CONSOLE, OWNER, ROUTES, Route, is_below
 from credit_wallet.pages.settings import PageSettings
 from credit_wallet.pages.visit import LOOKS_ONLY, Entrance, Place, Visit
 from credit_wallet.pages.words import LANGUAGES, Words, chosen, text
@@ -60,9 +60,7 @@ _log = Logger("credit_wallet.pages")
 
 def is_page(path: str) -> bool:
     """Whether an address is one of the pages, or of a file that they load."""
-    return (
-        path in _TOP or path.startswith(_ASSETS) or any(path == room or path.startswith(f"{room}/") for room in _ROOMS)
-    )
+    return path in _TOP or path.startswith(_ASSETS) or any(is_below(path, room) for room in _ROOMS)
 
 
 class Pages:
@@ -94,7 +92,7 @@ class Pages:
             scope = {**scope, "method": "GET", LOOKS_ONLY: True}
         cookies: RawHeaders = []
         reply = await self._answer(scope, receive, cookies)
-        origins = self._settings.frame_origins if path.startswith(f"{FRAMED}/") or path == FRAMED else ()
+        origins = self._settings.frame_origins if is_below(path, FRAMED) else ()
         if isinstance(reply, Answer):
             reply = reply._replace(headers=[*cookies, *reply.headers])
             await reply.send(
@@ -186,7 +184,7 @@ class Pages:
             raise _not_found(path, method)
         route, params = found
         scope["state"][ROUTE] = route.path
-        in_frame = path == FRAMED or path.startswith(f"{FRAMED}/")
+        in_frame = is_below(path, FRAMED)
         cookies = cookies_of(scope["headers"])
         session, caller = await self._session(scope, cookies, set_cookies, in_frame=in_frame)
         csrf = self._csrf(session, cookies, set_cookies)
@@ -353,12 +351,12 @@ def _require_kind(caller: Caller, route: Route) -> None:
 
 
 def _place(path: str, params: Mapping[str, str]) -> Place:
-    if path == CONSOLE or path.startswith(f"{CONSOLE}/"):
+    if is_below(path, CONSOLE):
         wallet = params.get("wallet_id")
         return Place(
             CONSOLE if wallet is None else f"{CONSOLE}/wallets/{wallet}", None if wallet is None else int(wallet)
         )
-    return Place(FRAMED if path == FRAMED or path.startswith(f"{FRAMED}/") else OWNER)
+    return Place(FRAMED if is_below(path, FRAMED) else OWNER)
 
 
 def _query(scope: Scope) -> dict[str, str]:
